@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* uplift import: to be written by its engineer over this file. */
+#include "cli/command.h"
+
+int import_command(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    return COMMAND_BAD_USAGE;
+}
