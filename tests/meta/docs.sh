@@ -52,6 +52,15 @@ else
   tap_skip "the man pages are well-formed" "neither mandoc nor groff is installed"
 fi
 
+tap_none "every file that a page of text links to is there" \
+  "$(for page in *.md */*.md */*/*.md; do
+    [ -e "$page" ] || continue
+    case $page in */node_modules/*) continue ;; esac
+    grep -oE '\]\([^)#]+' "$page" | sed 's/^](//' | grep -vE '^(https?:|mailto:)' |
+      while read -r link; do
+        [ -e "$(dirname "$page")/${link%% *}" ] || echo "$page links to $link"
+      done
+  done)"
 tap_none "uplift --version tells the version of configure.ac" \
   "$(version=$(sed -n 's/^AC_INIT(\[uplift\], \[\([^]]*\)\].*/\1/p' configure.ac)
     [ "$("$uplift" --version)" = "uplift $version" ] || "$uplift" --version)"

@@ -6,6 +6,7 @@
 
 set -u
 source_dir=${UPLIFT_SRCDIR:?run by make check}
+# shellcheck disable=SC2034 # used by those who source this
 build_dir=${UPLIFT_BUILDDIR:?run by make check}
 cd "$source_dir" || exit 1
 

@@ -10,6 +10,8 @@ product_files=$(own_files stats core http cli -- '*.c' '*.h')
 text_files=$(own_files stats core http cli ui tests doc -- \
   '*.c' '*.h' '*.def' '*.mjs' '*.js' '*.css' '*.sh' '*.awk' '*.inc')
 
+# The functions below are called through for_each: shellcheck cannot see that.
+# shellcheck disable=SC2317
 for_each() { # for_each COMMAND FILE...: COMMAND's output for the files
   command=$1
   shift
@@ -31,9 +33,9 @@ licence() {
   tap_none "no marker of unfinished work" \
     "$(for_each "grep -nHE (^|[^A-Za-z])($markers)([^A-Za-z]|\$)" $text_files |
       grep -v '^ui/package-lock.json')"
-  tap_none "no function that answers 'not implemented'" \
-    "$(for_each "grep -niHE not.(yet.)?(imple''mented)|to.be.wri''tten" $text_files |
-      grep -v '^tests/meta/')"
+  unfinished='not.(yet.)?imple''mented|to.be.wri''tten|place''holder.for'
+  tap_none "nothing says that it is still to come" \
+    "$(for_each "grep -niHE $unfinished" $text_files)"
 
   banned='strcpy|strcat|strncpy|strncat|sprintf|vsprintf|gets|strtok|atoi|atol|atoll|atof|rand|srand|alloca|tmpnam|mktemp|gmtime|localtime|asctime|ctime'
   tap_none "no banned call" \
