@@ -10,6 +10,8 @@
  * UPLIFT_FUZZ_SEED to that number to see the same run again, UPLIFT_FUZZ_COPIES for more of
  * them. A file named on the command line is given to the target once, as libFuzzer does.
  */
+#include "tests/fuzz/fuzz.h"
+
 #include <assert.h>
 #include <dirent.h>
 #include <errno.h>
@@ -20,8 +22,6 @@
 #include <string.h>
 
 enum { INPUT_MAX = 1 << 20 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct input {
     uint8_t *bytes;
