@@ -42,12 +42,13 @@ tap_run() {
   sentence=$1
   shift
   log=$check/run.log
+  touch "$check/.run"
   status=0
   "$@" >"$log" 2>&1 </dev/null || status=$?
   new_passed=$(($(totals "$log" PASS) + $(totals "$log" XFAIL)))
   new_failed=$(($(totals "$log" FAIL) + $(totals "$log" ERROR) + $(totals "$log" XPASS)))
   grep -E '^(FAIL|ERROR|XPASS): ' "$log" || true
-  if [ "$new_failed" -gt 0 ]; then show_failures "$log"; fi
+  if [ "$new_failed" -gt 0 ]; then show_failures; fi
   if [ "$new_failed" -eq 0 ] && [ $status -ne 0 ]; then
     tail -n 60 "$log" | sed 's/^/  /'
     new_failed=1
@@ -64,9 +65,9 @@ tap_run() {
   skipped=$((skipped + new_skipped))
 }
 
-# show_failures LOG: the logs of the tests that failed, as far as they were left behind.
+# show_failures: the logs of the tests that failed in this run.
 show_failures() {
-  find "$check" -name '*.trs' -newer "$check/.started" \
+  find "$check" -name '*.trs' -newer "$check/.run" \
     -exec grep -lE '^:test-result: (FAIL|ERROR|XPASS)' {} + 2>/dev/null |
     while read -r result; do
       echo "  --- ${result%.trs}.log"
@@ -116,7 +117,6 @@ need_build_tools
 need_node_packages
 need_configure
 mkdir -p "$check"
-touch "$check/.started"
 [ -d "$UPLIFT_SHARED_DATA" ] ||
   echo "  $UPLIFT_SHARED_DATA is absent: what needs it is skipped"
 
