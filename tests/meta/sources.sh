@@ -55,7 +55,11 @@ licence() {
   tabs() { grep -nHE "$(printf '\t')| +\$" "$@"; }
   tap_none "C files hold no tab and no blank at the end of a line" "$(for_each tabs $c_files)"
 
-  wide() { awk 'length($0) > 100 { print FILENAME ":" FNR ": " length($0) " columns" }' "$@"; }
+  # Columns, not bytes: a byte that continues a character of UTF-8 takes no column.
+  wide() {
+    LC_ALL=C awk '{ line = $0; gsub(/[\200-\277]/, "", line) }
+      length(line) > 100 { print FILENAME ":" FNR ": " length(line) " columns" }' "$@"
+  }
   tap_none "no line of C is longer than 100 columns" "$(for_each wide $c_files)"
 }
 
