@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* An experiment: the whole definition of model.md, validated.
+ *
+ * An experiment is immutable from its parsing on and shared by an atomic count of references: read
+ * it from any thread while holding one. What changes it (experiment_change.h) makes another one
+ * with the same number. Everything a field points to belongs to the experiment.
+ *
+ * Defaults: name is the key; audience everyone; traffic 1; seed the key, in phase n > 1 the key,
+ * "." and n; the value of a variant its key, where no variant gives one; weight 1 (weights are kept
+ * as given and only divided by their sum for use: experiment_weights); segments, metrics, tags and
+ * overrides none. Factors without variants make the full factorial with equal weights and keys such
+ * as "grid-soft", the first combination being the control.
+ * Design: method sequential, alpha 0.05, sides two, effect relative (absolute for exact), tuning
+ * 5000, correction holm, power 0.8, min_days 7.
+ *
+ * Number and version: the number is given once and never used again; it stands for the experiment
+ * in store keys. The version grows by one with each change and is what ETags and If-Match carry. */
+#ifndef UPLIFT_CORE_EXPERIMENT_H
+#define UPLIFT_CORE_EXPERIMENT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/error.h"
+#include "core/metric.h"
+#include "core/text.h"
+
+#define EXPERIMENT_VARIANTS_MAX 64
+#define EXPERIMENT_FACTORS_MAX  6
+#define EXPERIMENT_SEGMENTS_MAX 10
+#define EXPERIMENT_METRICS_MAX  100
+#define EXPERIMENT_EPOCHS_MAX   1000
+
+struct condition;
+
+enum experiment_state {
+    EXPERIMENT_DRAFT,
+    EXPERIMENT_RUNNING,
+    EXPERIMENT_PAUSED,
+    EXPERIMENT_STOPPED,
+    EXPERIMENT_ARCHIVED
+};
+
+struct factor {
+    const char *key;
+    const char **levels;
+    size_t level_count; /* 2 or more */
+};
+
+struct variant {
+    const char *key, *name; /* name is the key where left out */
+    double weight;          /* as given, 0 or more; the sum of all is above 0 */
+    json_t *value;          /* borrowed; all variants have one JSON type */
+    size_t *levels;         /* per factor an index into its levels; NULL without factors */
+};
+
+struct experiment_metric {
+    const char *key;
+    enum metric_role role;
+};
+
+/* A stretch of one phase with the same weights and traffic. */
+struct epoch {
+    uint16_t phase;     /* from 1 on */
+    int64_t started_at; /* ms; it ends where the next one starts */
+    double traffic;
+    double *weights; /* per variant of that phase, as given */
+    const char *seed;
+};
+
+enum design_method { METHOD_SEQUENTIAL, METHOD_FIXED, METHOD_EXACT };
+enum design_sides { SIDES_TWO, SIDES_GREATER, SIDES_LESS };
+enum design_effect { EFFECT_RELATIVE, EFFECT_ABSOLUTE };
+enum design_correction { CORRECTION_NONE, CORRECTION_HOLM, CORRECTION_BH, CORRECTION_EBH };
+
+struct design {
+    enum design_method method;
+    double alpha; /* (0, 1) */
+    enum design_sides sides;
+    enum design_effect effect;
+    double tuning; /* customers at which a sequential interval is tightest, at least 1 */
+    enum design_correction correction;
+    double power;     /* (0, 1) */
+    int min_days;     /* 0 or more */
+    int planned_days; /* 0: not given */
+};
+
+struct experiment {
+    uint32_t number;
+    const char *key, *name, *hypothesis, *owner; /* hypothesis and owner: "" where left out */
+    const char **tags;
+    size_t tag_count;
+    enum experiment_state state;
+    struct condition *audience; /* NULL: everyone */
+    double traffic;             /* (0, 1] */
+    const char *layer_key;      /* NULL: in no layer */
+    double layer_range[2];      /* within [0, 1], first below second */
+    const char *seed;
+    struct factor *factors;
+    size_t factor_count;
+    struct variant *variants; /* the first is the control */
+    size_t variant_count;     /* 2 to EXPERIMENT_VARIANTS_MAX */
+    const char **segments;    /* names of attributes */
+    size_t segment_count;
+    struct experiment_metric *metrics; /* primary, guardrail, secondary, each as given */
+    size_t metric_count;
+    struct design design;
+    int winner; /* a variant's index once stopped with one, else -1 */
+    uint16_t phase;
+    int64_t version;
+    int64_t created_at, started_at, stopped_at; /* ms; -1: not yet. started_at: the first start */
+    struct epoch *epochs;                       /* of all phases, in order of time */
+    size_t epoch_count;                         /* 0 in a draft */
+    struct experiment **past; /* past[i]: the definition at the end of phase i + 1 */
+    size_t past_count;        /* phase - 1 */
+    /* Private to experiment.c. */
+    json_t *json, *overrides;
+    struct experiment_private *private;
+};
+
+/* A draft from a client's input. The server's fields (state, winner, version, phase, created_at,
+ * started_at, stopped_at, epochs) must be absent, null, or what a fresh draft has. Metrics are not
+ * looked up here (definitions.h does). `input` is only read and not kept. Returns one reference, or
+ * NULL with *err: ERROR_INVALID with the place, or ERROR_UNSUPPORTED. */
+struct experiment *experiment_create(json_t *input, uint32_t number, int64_t now,
+                                     struct error *err);
+
+/* From the text that experiment_stored wrote; ERROR_CORRUPT where it is none. */
+struct experiment *experiment_from_stored(const char *text, size_t len, struct error *err);
+/* The stored form: the definition, the server's fields, the number and past phases. The caller
+ * frees it with free(). Reading it back gives an equal experiment, to the last bit. */
+char *experiment_stored(const struct experiment *experiment);
+
+/* The definition for the API, defaults filled in and the server's fields with it: borrowed, must
+ * not be changed. */
+const json_t *experiment_json(const struct experiment *experiment);
+
+/* One more reference to an experiment; returns it. */
+struct experiment *experiment_ref(const struct experiment *experiment);
+/* Gives one back and nulls the pointer; NULL is fine. */
+void experiment_unref(struct experiment **experiment);
+
+/* "draft", "running", …; static. */
+const char *experiment_state_word(enum experiment_state state);
+
+/* The index of the variant, or -1. */
+int experiment_variant(const struct experiment *experiment, struct slice key);
+/* The index of the variant that an override gives to this customer, or -1. */
+int experiment_override(const struct experiment *experiment, struct slice customer);
+/* All overrides, customer to key of variant; NULL where there are none. Borrowed. */
+const json_t *experiment_overrides(const struct experiment *experiment);
+
+/* The weights divided by their sum, into out[variant_count]. */
+void experiment_weights(const struct experiment *experiment, double *out);
+
+/* The definition as it was in a phase: the experiment itself for the present phase, an earlier one
+ * from `past`, NULL for a phase that never was. */
+const struct experiment *experiment_in_phase(const struct experiment *experiment, int phase);
+/* The index of the epoch in force at a time (ms), or -1 before the first. */
+int experiment_epoch_at(const struct experiment *experiment, int64_t at);
+/* The time at which a phase started, or -1. */
+int64_t experiment_phase_start(const struct experiment *experiment, int phase);
+/* The time before which the phase ended: the start of the next one, or stopped_at; INT64_MAX for
+ * the present one while it is not stopped. */
+int64_t experiment_phase_end(const struct experiment *experiment, int phase);
+
+/* Words as the study and the API write them; static. */
+const char *design_method_word(enum design_method method);
+const char *design_sides_word(enum design_sides sides);
+const char *design_effect_word(enum design_effect effect);
+const char *design_correction_word(enum design_correction correction);
+
+#endif
