@@ -6,8 +6,9 @@
  * with the same number. Everything a field points to belongs to the experiment.
  *
  * Defaults: name is the key; audience everyone; traffic 1; seed the key, in phase n > 1 the key,
- * "." and n; the value of a variant its key, where no variant gives one; weight 1 (weights are kept
- * as given and only divided by their sum for use: experiment_weights); segments, metrics, tags and
+ * "." and n; the value of a variant its key, where no variant gives one; weights equal, where no
+ * variant gives one (weights are kept as given and only divided by their sum for use:
+ * experiment_weights); segments, metrics, tags and
  * overrides none. Factors without variants make the full factorial with equal weights and keys such
  * as "grid-soft", the first combination being the control.
  * Design: method sequential, alpha 0.05, sides two, effect relative (absolute for exact), tuning

@@ -161,6 +161,25 @@ bool json_check_fields(json_t *object, const struct json_place *place, const cha
     return true;
 }
 
+static bool same(const json_t *a, const json_t *b)
+{
+    if (json_is_number(a) && json_is_number(b))
+        return json_number_value(a) == json_number_value(b);
+    return json_equal(a, b);
+}
+
+bool json_check_same(const json_t *input, const json_t *present, const char *const *names,
+                     struct error *err)
+{
+    for (; *names; names++) {
+        const json_t *value = json_object_get(input, *names);
+        if (value && !same(value, json_object_get(present, *names)))
+            return json_fail_at(JSON_TOP, *names, err,
+                                "is set by the server and cannot be changed");
+    }
+    return true;
+}
+
 /* The member, or NULL with *ok telling whether that is fine. */
 static json_t *member(json_t *object, const struct json_place *place, const char *name,
                       enum json_need need, bool *ok, struct error *err)
