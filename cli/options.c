@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Options: getopt_long over a table made from ours, after the variables of the environment. */
+#include "cli/options.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/command.h"
+#include "core/error.h"
+
+enum { ROWS_MAX = 32 };
+
+int options_wrong(const char *command, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fprintf(stderr, "uplift %s: ", command);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+    return COMMAND_BAD_USAGE;
+}
+
+int options_exit(enum options_result result)
+{
+    return result == OPTIONS_WRONG ? COMMAND_BAD_USAGE : COMMAND_OK;
+}
+
+static bool read_integer(const struct option_row *row, const char *value)
+{
+    char *end = NULL;
+    errno = 0;
+    long long number = strtoll(value, &end, 10);
+    if (errno || end == value || *end || number < row->least || number > row->most)
+        return false;
+    *(int64_t *)row->out = number;
+    return true;
+}
+
+static bool take(const struct options *options, const struct option_row *row, const char *from,
+                 const char *value)
+{
+    struct option_values *values = row->out;
+    switch (row->kind) {
+    case OPTION_FLAG:
+        *(bool *)row->out = true;
+        return true;
+    case OPTION_TEXT:
+        *(const char **)row->out = value;
+        return true;
+    case OPTION_LIST:
+        if (values->count == OPTION_VALUES_MAX)
+            return options_wrong(options->command, "%s: more than %d", from, OPTION_VALUES_MAX) == 0;
+        values->values[values->count++] = value;
+        return true;
+    case OPTION_INTEGER:
+        return read_integer(row, value) ||
+               options_wrong(options->command, "%s: must be a whole number from %lld to %lld", from,
+                             (long long)row->least, (long long)row->most) == 0;
+    }
+    return false;
+}
+
+/* "min-days" → the value of UPLIFT_MIN_DAYS, or NULL. */
+static const char *variable(const char *name, char shown[64])
+{
+    size_t used = (size_t)snprintf(shown, 64, "UPLIFT_%s", name);
+    for (size_t i = 0; i < used && i < 63; i++)
+        shown[i] = shown[i] == '-' ? '_' : (char)toupper((unsigned char)shown[i]);
+    const char *value = getenv(shown);
+    return value && *value ? value : NULL;
+}
+
+static bool read_environment(const struct options *options)
+{
+    for (const struct option_row *row = options->list; row->name; row++) {
+        char shown[64];
+        const char *value = variable(row->name, shown);
+        if (!value || (row->kind == OPTION_FLAG && strcmp(value, "0") == 0))
+            continue;
+        if (!take(options, row, shown, value))
+            return false;
+    }
+    return true;
+}
+
+/* A list given on the command line replaces the one of the environment. */
+static void forget_list(const struct option_row *row, bool seen[], size_t at)
+{
+    if (row->kind == OPTION_LIST && !seen[at])
+        ((struct option_values *)row->out)->count = 0;
+    seen[at] = true;
+}
+
+static bool read_words(struct options *options, int argc, char **argv)
+{
+    int count = argc - optind;
+    if (count > options->words_most)
+        return options_wrong(options->command, "unexpected argument '%s'",
+                             argv[optind + options->words_most]) == 0;
+    if (count < options->words_least)
+        return options_wrong(options->command, "an argument is missing; see --help") == 0;
+    options->words_count = count;
+    for (int i = 0; i < count; i++)
+        options->words[i] = argv[optind + i];
+    return true;
+}
+
+static bool has_value(const struct option_row *row)
+{
+    switch (row->kind) {
+    case OPTION_TEXT:
+        return *(const char **)row->out != NULL;
+    case OPTION_LIST:
+        return ((struct option_values *)row->out)->count > 0;
+    case OPTION_FLAG:
+    case OPTION_INTEGER:
+        return true;
+    }
+    return true;
+}
+
+static enum options_result read_line(struct options *options, int argc, char **argv)
+{
+    struct option long_options[ROWS_MAX + 2] = {{"help", no_argument, NULL, 'h'}};
+    bool seen[ROWS_MAX] = {false};
+    size_t rows = 0;
+    for (; options->list[rows].name; rows++) {
+        must(rows < ROWS_MAX);
+        int needs = options->list[rows].kind == OPTION_FLAG ? no_argument : required_argument;
+        long_options[rows + 1] = (struct option){options->list[rows].name, needs, NULL, 0};
+    }
+    opterr = 0;
+    for (int c, at = 0; (c = getopt_long(argc, argv, "+:h", long_options, &at)) != -1;) {
+        if (c == 'h') {
+            fputs(options->help, stdout);
+            return OPTIONS_HELPED;
+        }
+        if (c != 0) {
+            const char *what = c == ':' ? "needs a value" : "unknown option; see --help";
+            options_wrong(options->command, "%s: %s", argv[optind - 1], what);
+            return OPTIONS_WRONG;
+        }
+        const struct option_row *row = &options->list[at - 1];
+        char shown[64];
+        snprintf(shown, sizeof shown, "--%s", row->name);
+        forget_list(row, seen, (size_t)at - 1);
+        if (!take(options, row, shown, optarg))
+            return OPTIONS_WRONG;
+    }
+    return read_words(options, argc, argv) ? OPTIONS_GO : OPTIONS_WRONG;
+}
+
+/* Words and options may be mixed, so those that are no options are moved behind first. */
+static void gather_words(const struct options *options, int argc, char **argv)
+{
+    char **words = xcalloc((size_t)argc, sizeof *words);
+    int kept = 1, moved = 0;
+    for (int i = 1; i < argc; i++) {
+        bool option = argv[i][0] == '-' && argv[i][1] == '-' && argv[i][2];
+        if (strcmp(argv[i], "--") == 0) {
+            for (i++; i < argc; i++)
+                words[moved++] = argv[i];
+            break;
+        }
+        if (!option && strcmp(argv[i], "-h") != 0) {
+            words[moved++] = argv[i];
+            continue;
+        }
+        char *name = argv[i] + 2;
+        argv[kept++] = argv[i];
+        for (const struct option_row *row = options->list; row->name; row++)
+            if (strcmp(row->name, name) == 0 && row->kind != OPTION_FLAG && i + 1 < argc)
+                argv[kept++] = argv[++i];
+    }
+    for (int i = 0; i < moved; i++)
+        argv[kept + i] = words[i];
+    free(words);
+}
+
+enum options_result options_read(struct options *options, int argc, char **argv)
+{
+    bool dashes = false;
+    for (int i = 1; i < argc; i++)
+        dashes = dashes || strcmp(argv[i], "--") == 0;
+    gather_words(options, argc, argv);
+    if (dashes)
+        argc--; /* "--" itself is gone */
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--help") == 0) {
+            fputs(options->help, stdout);
+            return OPTIONS_HELPED;
+        }
+    if (!read_environment(options))
+        return OPTIONS_WRONG;
+    enum options_result result = read_line(options, argc, argv);
+    if (result != OPTIONS_GO)
+        return result;
+    for (const struct option_row *row = options->list; row->name; row++)
+        if (row->required && !has_value(row)) {
+            options_wrong(options->command, "--%s is missing", row->name);
+            return OPTIONS_WRONG;
+        }
+    return OPTIONS_GO;
+}
