@@ -14,6 +14,7 @@ struct csv {
     char delimiter;
     uint64_t line;           /* of the byte that is read next */
     int pushed_back;         /* a byte read too far, or -1 */
+    bool ended;              /* no byte came any more: the end, or an error of zlib's */
     struct text bytes;       /* the fields of the row, each with its zero byte */
     size_t starts[CSV_FIELDS_MAX + 1];
     struct slice fields[CSV_FIELDS_MAX];
@@ -28,6 +29,8 @@ static int next_byte(struct csv *csv)
     csv->pushed_back = -1;
     if (c < 0)
         c = gzgetc(csv->file);
+    if (c < 0)
+        csv->ended = true;
     if (c == '\n')
         csv->line++;
     return c;
@@ -131,8 +134,12 @@ static void set_fields(struct csv *csv, const struct row_state *row)
     }
 }
 
-static bool read_error(struct csv *csv, struct error *err)
+/* Whether all is well. zlib tells of a file that was cut while good bytes are still to come, so its
+ * word counts only after the last of them. */
+static bool read_well(struct csv *csv, struct error *err)
 {
+    if (!csv->ended)
+        return true;
     int code = Z_OK;
     const char *words = gzerror(csv->file, &code);
     if (code == Z_OK || code == Z_STREAM_END)
@@ -153,8 +160,8 @@ enum csv_result csv_next(struct csv *csv, struct csv_row *out, struct error *err
     out->line = csv->line;
     out->count = 0;
     if (c < 0 || !read_row(csv, &row))
-        return read_error(csv, err) ? CSV_END : CSV_FAILED;
-    if (!read_error(csv, err))
+        return read_well(csv, err) ? CSV_END : CSV_FAILED;
+    if (!read_well(csv, err))
         return CSV_FAILED;
     if (!row.wrong)
         set_fields(csv, &row);
