@@ -1,2 +1,336 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Experiments, defined and validated. */
+/* Experiments: making, storing, showing and looking up; experiment_parse.c reads them. */
+#include "core/experiment.h"
+
+#include <stdlib.h>
+
+#include "core/condition.h"
+#include "core/experiment_parse.h"
+#include "core/json.h"
+
+void experiment_put(json_t *object, const char *name, json_t *value)
+{
+    if (json_object_set_new(object, name, value) != 0)
+        error_fatal("out of memory while writing an experiment");
+}
+
+static void append(json_t *array, json_t *value)
+{
+    if (json_array_append_new(array, value) != 0)
+        error_fatal("out of memory while writing an experiment");
+}
+
+/* --- writing --- */
+
+static json_t *write_list(const char *const *list, size_t count)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < count; i++)
+        append(array, json_string(list[i]));
+    return array;
+}
+
+static json_t *write_layer(const struct experiment *e)
+{
+    if (!e->layer_key)
+        return json_null();
+    json_t *layer = json_object(), *range = json_array();
+    append(range, json_figure(e->layer_range[0]));
+    append(range, json_figure(e->layer_range[1]));
+    experiment_put(layer, "key", json_string(e->layer_key));
+    experiment_put(layer, "range", range);
+    return layer;
+}
+
+static json_t *write_factors(const struct experiment *e)
+{
+    json_t *factors = json_array();
+    for (size_t f = 0; f < e->factor_count; f++) {
+        const struct factor *factor = &e->factors[f];
+        json_t *object = json_object();
+        experiment_put(object, "key", json_string(factor->key));
+        experiment_put(object, "levels", write_list(factor->levels, factor->level_count));
+        append(factors, object);
+    }
+    return factors;
+}
+
+static json_t *write_variant(const struct experiment *e, const struct variant *variant)
+{
+    json_t *object = json_object();
+    experiment_put(object, "key", json_string(variant->key));
+    experiment_put(object, "name", json_string(variant->name));
+    experiment_put(object, "weight", json_figure(variant->weight));
+    experiment_put(object, "value", json_incref(variant->value));
+    if (!variant->levels)
+        return object;
+    json_t *levels = json_object();
+    for (size_t f = 0; f < e->factor_count; f++)
+        experiment_put(levels, e->factors[f].key,
+                       json_string(e->factors[f].levels[variant->levels[f]]));
+    experiment_put(object, "levels", levels);
+    return object;
+}
+
+static json_t *write_variants(const struct experiment *e)
+{
+    json_t *variants = json_array();
+    for (size_t i = 0; i < e->variant_count; i++)
+        append(variants, write_variant(e, &e->variants[i]));
+    return variants;
+}
+
+static json_t *write_metrics(const struct experiment *e)
+{
+    json_t *metrics = json_object();
+    for (int role = 0; role < ROLE_COUNT; role++) {
+        json_t *list = json_array();
+        for (size_t i = 0; i < e->metric_count; i++) {
+            if (e->metrics[i].role == (enum metric_role)role)
+                append(list, json_string(e->metrics[i].key));
+        }
+        experiment_put(metrics, metric_role_word((enum metric_role)role), list);
+    }
+    return metrics;
+}
+
+static json_t *write_design(const struct design *design)
+{
+    json_t *object = json_object();
+    experiment_put(object, "method", json_string(design_method_word(design->method)));
+    experiment_put(object, "alpha", json_figure(design->alpha));
+    experiment_put(object, "sides", json_string(design_sides_word(design->sides)));
+    experiment_put(object, "effect", json_string(design_effect_word(design->effect)));
+    experiment_put(object, "tuning", json_figure(design->tuning));
+    experiment_put(object, "correction", json_string(design_correction_word(design->correction)));
+    experiment_put(object, "power", json_figure(design->power));
+    experiment_put(object, "min_days", json_integer(design->min_days));
+    if (design->planned_days > 0)
+        experiment_put(object, "planned_days", json_integer(design->planned_days));
+    return object;
+}
+
+static json_t *write_epochs(const struct experiment *e)
+{
+    json_t *epochs = json_array();
+    for (size_t i = 0; i < e->epoch_count; i++) {
+        const struct epoch *epoch = &e->epochs[i];
+        const struct experiment *then = experiment_in_phase(e, epoch->phase);
+        json_t *object = json_object(), *weights = json_array();
+        for (size_t v = 0; v < then->variant_count; v++)
+            append(weights, json_figure(epoch->weights[v]));
+        experiment_put(object, "phase", json_integer(epoch->phase));
+        experiment_put(object, "started_at", json_when(epoch->started_at));
+        experiment_put(object, "traffic", json_figure(epoch->traffic));
+        experiment_put(object, "weights", weights);
+        experiment_put(object, "seed", json_string(epoch->seed));
+        append(epochs, object);
+    }
+    return epochs;
+}
+
+static void write_definition(const struct experiment *e, json_t *object)
+{
+    const struct experiment_private *private = e->private;
+    experiment_put(object, "key", json_string(e->key));
+    experiment_put(object, "name", json_string(e->name));
+    experiment_put(object, "hypothesis", json_string(e->hypothesis));
+    experiment_put(object, "owner", json_string(e->owner));
+    experiment_put(object, "tags", write_list(e->tags, e->tag_count));
+    experiment_put(object, "state", json_string(experiment_state_word(e->state)));
+    experiment_put(object, "audience",
+                   private->audience ? json_incref(private->audience) : json_object());
+    experiment_put(object, "traffic", json_figure(e->traffic));
+    experiment_put(object, "layer", write_layer(e));
+    experiment_put(object, "seed", json_string(e->seed));
+    if (e->factor_count > 0)
+        experiment_put(object, "factors", write_factors(e));
+    experiment_put(object, "variants", write_variants(e));
+    experiment_put(object, "overrides",
+                   private->overrides ? json_incref(private->overrides) : json_object());
+    experiment_put(object, "segments", write_list(e->segments, e->segment_count));
+    experiment_put(object, "metrics", write_metrics(e));
+    experiment_put(object, "design", write_design(&e->design));
+}
+
+json_t *experiment_write(const struct experiment *e)
+{
+    json_t *object = json_object();
+    write_definition(e, object);
+    experiment_put(object, "winner",
+                   e->winner >= 0 ? json_string(e->variants[e->winner].key) : json_null());
+    experiment_put(object, "phase", json_integer(e->phase));
+    experiment_put(object, "version", json_integer(e->version));
+    experiment_put(object, "created_at", json_when(e->created_at));
+    experiment_put(object, "started_at", json_when(e->started_at));
+    experiment_put(object, "stopped_at", json_when(e->stopped_at));
+    experiment_put(object, "epochs", write_epochs(e));
+    return object;
+}
+
+json_t *experiment_whole(const struct experiment *e)
+{
+    json_t *whole = json_copy(e->json);
+    experiment_put(whole, "number", json_integer(e->number));
+    if (e->past_count == 0)
+        return whole;
+    json_t *past = json_array();
+    for (size_t i = 0; i < e->past_count; i++)
+        append(past, experiment_whole(e->past[i]));
+    experiment_put(whole, "past", past);
+    return whole;
+}
+
+const json_t *experiment_json(const struct experiment *experiment)
+{
+    return experiment->json;
+}
+
+/* --- making and storing --- */
+
+/* What a fresh draft has of the server's fields. */
+static json_t *fresh(json_t *input, uint32_t number, int64_t now)
+{
+    json_t *whole = json_copy(input);
+    experiment_put(whole, "number", json_integer(number));
+    experiment_put(whole, "state", json_string(experiment_state_word(EXPERIMENT_DRAFT)));
+    experiment_put(whole, "winner", json_null());
+    experiment_put(whole, "phase", json_integer(1));
+    experiment_put(whole, "version", json_integer(1));
+    experiment_put(whole, "created_at", json_when(now));
+    experiment_put(whole, "started_at", json_null());
+    experiment_put(whole, "stopped_at", json_null());
+    experiment_put(whole, "epochs", json_array());
+    return whole;
+}
+
+/* Whether what the client gave of the server's fields is null or that of a fresh draft. */
+static bool fresh_fields(json_t *input, const json_t *draft, struct error *err)
+{
+    for (const char *const *name = experiment_server_fields; *name; name++) {
+        const char *const one[] = {*name, NULL};
+        if (!json_is_null(json_object_get(input, *name)) &&
+            !json_check_same(input, draft, one, err))
+            return false;
+    }
+    return true;
+}
+
+struct experiment *experiment_create(json_t *input, uint32_t number, int64_t now, struct error *err)
+{
+    if (!experiment_check_input(input, err))
+        return NULL;
+    json_t *whole = fresh(input, number, now);
+    struct experiment *e = fresh_fields(input, whole, err) ? experiment_parse(whole, err) : NULL;
+    json_decref(whole);
+    return e;
+}
+
+struct experiment *experiment_from_stored(const char *text, size_t len, struct error *err)
+{
+    struct error why = {0};
+    json_t *whole = json_parse(text, len, 0, &why);
+    struct experiment *e = whole ? experiment_parse(whole, &why) : NULL;
+    json_decref(whole);
+    if (!e)
+        error_set(err, ERROR_CORRUPT, why.place, "stored experiment: %s", why.message);
+    return e;
+}
+
+char *experiment_stored(const struct experiment *experiment)
+{
+    json_t *whole = experiment_whole(experiment);
+    char *text = json_text(whole);
+    json_decref(whole);
+    return text;
+}
+
+struct experiment *experiment_ref(const struct experiment *experiment)
+{
+    atomic_fetch_add_explicit(&experiment->private->refs, 1, memory_order_relaxed);
+    return (struct experiment *)experiment;
+}
+
+void experiment_unref(struct experiment **experiment)
+{
+    struct experiment *old = *experiment;
+    *experiment = NULL;
+    if (!old || atomic_fetch_sub_explicit(&old->private->refs, 1, memory_order_acq_rel) > 1)
+        return;
+    for (size_t i = 0; i < old->variant_count; i++)
+        json_decref(old->variants[i].value);
+    for (size_t i = 0; i < old->past_count; i++)
+        experiment_unref(&old->past[i]);
+    condition_free(old->audience);
+    json_decref(old->private->audience);
+    json_decref(old->private->overrides);
+    json_decref(old->json);
+    arena_release(&old->private->arena);
+    free(old->private);
+    free(old);
+}
+
+/* --- looking up --- */
+
+int experiment_variant(const struct experiment *experiment, struct slice key)
+{
+    for (size_t i = 0; i < experiment->variant_count; i++) {
+        if (slice_is(key, experiment->variants[i].key))
+            return (int)i;
+    }
+    return -1;
+}
+
+int experiment_override(const struct experiment *experiment, struct slice customer)
+{
+    const json_t *overrides = experiment->private->overrides;
+    const json_t *key = overrides ? json_object_getn(overrides, customer.ptr, customer.len) : NULL;
+    return key ? experiment_variant(experiment, slice_of(json_string_value(key))) : -1;
+}
+
+const json_t *experiment_overrides(const struct experiment *experiment)
+{
+    return experiment->private->overrides;
+}
+
+void experiment_weights(const struct experiment *experiment, double *out)
+{
+    double sum = 0;
+    for (size_t i = 0; i < experiment->variant_count; i++)
+        sum += experiment->variants[i].weight;
+    for (size_t i = 0; i < experiment->variant_count; i++)
+        out[i] = experiment->variants[i].weight / sum;
+}
+
+const struct experiment *experiment_in_phase(const struct experiment *experiment, int phase)
+{
+    if (phase == experiment->phase)
+        return experiment;
+    return phase >= 1 && (size_t)phase <= experiment->past_count ? experiment->past[phase - 1]
+                                                                 : NULL;
+}
+
+int experiment_epoch_at(const struct experiment *experiment, int64_t at)
+{
+    size_t i = experiment->epoch_count;
+    while (i > 0 && experiment->epochs[i - 1].started_at > at)
+        i--;
+    return (int)i - 1;
+}
+
+int64_t experiment_phase_start(const struct experiment *experiment, int phase)
+{
+    for (size_t i = 0; i < experiment->epoch_count; i++) {
+        if (experiment->epochs[i].phase == phase)
+            return experiment->epochs[i].started_at;
+    }
+    return -1;
+}
+
+int64_t experiment_phase_end(const struct experiment *experiment, int phase)
+{
+    int64_t next = experiment_phase_start(experiment, phase + 1);
+    if (next >= 0)
+        return next;
+    return experiment->stopped_at >= 0 ? experiment->stopped_at : INT64_MAX;
+}

@@ -114,10 +114,12 @@ struct experiment {
     int64_t created_at, started_at, stopped_at; /* ms; -1: not yet. started_at: the first start */
     struct epoch *epochs;                       /* of all phases, in order of time */
     size_t epoch_count;                         /* 0 in a draft */
-    struct experiment **past; /* past[i]: the definition at the end of phase i + 1 */
-    size_t past_count;        /* phase - 1 */
+    /* past[i] is the definition that phase i + 1 ended with: its own epochs are not in it, but in
+     * those of this experiment. */
+    struct experiment **past;
+    size_t past_count; /* phase - 1 */
     /* Private to experiment.c. */
-    json_t *json, *overrides;
+    json_t *json;
     struct experiment_private *private;
 };
 
