@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The store: one LMDB environment in one folder. Only store.c knows LMDB.
+ *
+ * Reading: any number of transactions from any threads, each a consistent snapshot that neither
+ * waits for the writer nor holds it up. Keep them short: a long one keeps old pages from reuse.
+ * Writing: one transaction at a time; store_write waits for the one before. store_commit returns
+ * after the data is on disk (fsync).
+ *
+ * A transaction keeps the first error and refuses to commit after it, so a run of puts is checked
+ * once, at commit. What a read returns lives until the transaction ends or, in a write
+ * transaction, until the next put or delete.
+ *
+ * Errors: ERROR_FULL where disk or map is full, ERROR_CORRUPT for damaged pages or another schema,
+ * ERROR_BUSY where another process has the folder, ERROR_IO for the rest. The map grows by itself
+ * up to its bound. */
+#ifndef UPLIFT_CORE_STORE_H
+#define UPLIFT_CORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/error.h"
+#include "core/text.h"
+
+enum store_table {
+#define TABLE(name, disk) STORE_##name,
+#include "core/store.def"
+#undef TABLE
+    STORE_TABLES
+};
+
+#define STORE_SCHEMA 1
+#define STORE_KEY_MAX 511
+
+struct store;
+struct store_txn;
+
+/* Opens the folder, made with mode 0700 where it is new, and locks it against other processes.
+ * `map_bytes` bounds the size on disk (0: 1 TiB of addresses, so the disk is the bound). */
+struct store *store_open(const char *folder, size_t map_bytes, struct error *err);
+/* All transactions must have ended. */
+void store_close(struct store **store);
+
+struct store_txn *store_read(struct store *store, struct error *err);
+struct store_txn *store_write(struct store *store, struct error *err);
+/* Ends the transaction either way and nulls the pointer. False where it was not committed: then
+ * nothing of it happened. */
+bool store_commit(struct store_txn **txn, struct error *err);
+/* Ends it without a trace; NULL is fine. For read transactions too. */
+void store_abort(struct store_txn **txn);
+/* Whether no call failed so far; else fills *err. */
+bool store_healthy(const struct store_txn *txn, struct error *err);
+
+/* Whether the key is there; *value (may be NULL) borrows. */
+bool store_get(struct store_txn *txn, enum store_table table, struct slice key,
+               struct slice *value);
+void store_put(struct store_txn *txn, enum store_table table, struct slice key, struct slice value);
+/* False, and nothing is changed, where the key is there already. */
+bool store_put_new(struct store_txn *txn, enum store_table table, struct slice key,
+                   struct slice value);
+/* Whether it was there. */
+bool store_delete(struct store_txn *txn, enum store_table table, struct slice key);
+uint64_t store_count(struct store_txn *txn, enum store_table table);
+
+/* A walk over the keys that begin with `prefix`, in order.
+ *
+ *     struct store_cursor *cursor = store_walk(txn, STORE_TALLY, prefix, NULL_SLICE);
+ *     while (store_next(cursor, &key, &value)) …
+ *     store_walk_end(&cursor);
+ *
+ * `from`, when not empty, is the whole key to begin at (or the next one behind it). */
+struct store_cursor;
+struct store_cursor *store_walk(struct store_txn *txn, enum store_table table, struct slice prefix,
+                                struct slice from);
+bool store_next(struct store_cursor *cursor, struct slice *key, struct slice *value);
+/* The last key with this prefix; false where there is none. */
+bool store_last(struct store_txn *txn, enum store_table table, struct slice prefix,
+                struct slice *key, struct slice *value);
+void store_walk_end(struct store_cursor **cursor);
+
+/* Bytes on disk that are in use, and those of the file. */
+void store_size(struct store *store, uint64_t *used, uint64_t *file);
+
+/* Keys are built left to right: integers big-endian, so that order of bytes is order of numbers;
+ * text ends in a zero byte and must not hold one. Too long a key is a broken promise. */
+struct store_key {
+    size_t len;
+    char bytes[STORE_KEY_MAX];
+};
+
+void key_u8(struct store_key *key, uint8_t value);
+void key_u16(struct store_key *key, uint16_t value);
+void key_u32(struct store_key *key, uint32_t value);
+void key_u64(struct store_key *key, uint64_t value);
+void key_text(struct store_key *key, struct slice text);
+void key_bytes(struct store_key *key, struct slice bytes);
+static inline struct slice key_slice(const struct store_key *key)
+{
+    return (struct slice){key->bytes, key->len};
+}
+
+/* Reads the same back, moving *rest behind it; false where the bytes do not hold it. */
+bool unkey_u8(struct slice *rest, uint8_t *value);
+bool unkey_u16(struct slice *rest, uint16_t *value);
+bool unkey_u32(struct slice *rest, uint32_t *value);
+bool unkey_u64(struct slice *rest, uint64_t *value);
+bool unkey_text(struct slice *rest, struct slice *text);
+
+#define NO_SLICE ((struct slice){NULL, 0})
+
+#endif
