@@ -1,2 +1,139 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Parse, validate, encode events. */
+/* Reading events: one table of fields a type, so that a field of another type is refused by name. */
+#include "core/event.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "core/when.h"
+
+static const char *const type_words[] = {"exposure", "outcome", "feedback", NULL};
+
+static const char *const fields[][14] = {
+    {"id", "type", "customer", "at", "channel", "experiment", "variant", "attributes", NULL},
+    {"id", "type", "customer", "at", "channel", "name", "value", NULL},
+    {"id", "type", "customer", "at", "channel", "survey", "score", "comment", "stage", NULL},
+};
+
+static bool read_text(json_t *json, const char *name, enum json_need need, size_t least,
+                      size_t most, struct slice *out, struct error *err)
+{
+    const char *text = NULL;
+    if (!json_read_string(json, JSON_TOP, name, need, least, most, &text, err))
+        return false;
+    *out = text ? slice_of(text) : (struct slice){"", 0};
+    return true;
+}
+
+static bool read_common(json_t *json, int64_t now, struct event *event, struct error *err)
+{
+    int64_t at = -1;
+    if (!read_text(json, "id", JSON_OPTIONAL, 1, EVENT_ID_MAX, &event->id, err) ||
+        !read_text(json, "customer", JSON_REQUIRED, 1, EVENT_CUSTOMER_MAX, &event->customer, err) ||
+        !read_text(json, "channel", JSON_OPTIONAL, 0, EVENT_NAME_MAX, &event->channel, err) ||
+        !json_read_time(json, JSON_TOP, "at", JSON_OPTIONAL, &at, err))
+        return false;
+    if (at > now + EVENT_AHEAD_MAX)
+        return error_set(err, ERROR_INVALID, "at", "is more than a day in the future");
+    event->timed = at >= 0;
+    event->at = event->timed ? at : now;
+    event->received = now;
+    return true;
+}
+
+static bool read_exposure(json_t *json, struct text *text, struct event *event, struct error *err)
+{
+    json_t *attributes = NULL;
+    if (!read_text(json, "experiment", JSON_REQUIRED, 1, 64, &event->name, err) ||
+        !read_text(json, "variant", JSON_REQUIRED, 1, 64, &event->variant, err) ||
+        !json_read_object(json, JSON_TOP, "attributes", JSON_OPTIONAL, &attributes, err))
+        return false;
+    if (!attributes || json_object_size(attributes) == 0)
+        return true;
+    char *written = json_text(attributes);
+    size_t from = text->len, len = strlen(written);
+    bool fits = len <= EVENT_ATTRIBUTES_MAX && text_add(text, written, len);
+    free(written);
+    if (!fits)
+        return error_set(err, ERROR_INVALID, "attributes", "are longer than %d bytes",
+                         EVENT_ATTRIBUTES_MAX);
+    event->attributes = (struct slice){text->ptr + from, len};
+    return true;
+}
+
+static bool read_outcome(json_t *json, struct event *event, struct error *err)
+{
+    event->value = 1;
+    event->has_value = !json_is_null(json_object_get(json, "value")) &&
+                       json_object_get(json, "value") != NULL;
+    return read_text(json, "name", JSON_REQUIRED, 1, EVENT_NAME_MAX, &event->name, err) &&
+           json_read_number(json, JSON_TOP, "value", JSON_OPTIONAL, -1e15, 1e15, &event->value,
+                            err);
+}
+
+static bool read_feedback(json_t *json, struct event *event, struct error *err)
+{
+    int64_t score = 0;
+    if (!read_text(json, "survey", JSON_REQUIRED, 1, EVENT_NAME_MAX, &event->name, err) ||
+        !read_text(json, "comment", JSON_OPTIONAL, 0, EVENT_COMMENT_MAX, &event->comment, err) ||
+        !read_text(json, "stage", JSON_OPTIONAL, 0, EVENT_NAME_MAX, &event->stage, err))
+        return false;
+    bool csat = slice_is(event->name, "csat"), ces = slice_is(event->name, "ces");
+    if (!json_read_integer(json, JSON_TOP, "score", JSON_REQUIRED, csat || ces ? 1 : 0,
+                           csat ? 5 : ces ? 7 : 10, &score, err))
+        return false;
+    event->value = (double)score;
+    event->has_value = true;
+    return true;
+}
+
+bool event_parse(json_t *json, int64_t now, struct text *text, struct event *event,
+                 struct error *err)
+{
+    struct event read = {0};
+    int type = 0;
+    if (!json_is_object(json))
+        return error_set(err, ERROR_INVALID, NULL, "must be an object");
+    if (!json_read_word(json, JSON_TOP, "type", JSON_REQUIRED, type_words, &type, err) ||
+        !json_check_fields(json, JSON_TOP, fields[type], err) ||
+        !read_common(json, now, &read, err))
+        return false;
+    read.type = (enum event_type)(type + 1);
+    bool ok = read.type == EVENT_EXPOSURE  ? read_exposure(json, text, &read, err)
+              : read.type == EVENT_OUTCOME ? read_outcome(json, &read, err)
+                                           : read_feedback(json, &read, err);
+    if (ok)
+        *event = read;
+    return ok;
+}
+
+static void put_text(json_t *json, const char *name, struct slice text)
+{
+    if (text.len)
+        json_object_set_new(json, name, json_stringn(text.ptr, text.len));
+}
+
+json_t *event_json(const struct event *event)
+{
+    json_t *json = json_object();
+    put_text(json, "id", event->id);
+    json_object_set_new(json, "type", json_string(type_words[event->type - 1]));
+    put_text(json, "customer", event->customer);
+    if (event->type == EVENT_EXPOSURE) {
+        put_text(json, "experiment", event->name);
+        put_text(json, "variant", event->variant);
+        if (event->attributes.len)
+            json_object_set_new(json, "attributes",
+                                json_loadb(event->attributes.ptr, event->attributes.len, 0, NULL));
+    } else {
+        bool outcome = event->type == EVENT_OUTCOME;
+        put_text(json, outcome ? "name" : "survey", event->name);
+        if (event->has_value)
+            json_object_set_new(json, outcome ? "value" : "score", json_figure(event->value));
+        put_text(json, "comment", event->comment);
+        put_text(json, "stage", event->stage);
+    }
+    json_object_set_new(json, "at", json_when(event->at));
+    put_text(json, "channel", event->channel);
+    return json;
+}

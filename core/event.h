@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Events: what customers saw, did and said (model.md), from JSON to the record on disk.
+ *
+ * An event borrows its text from the JSON or the record that it was read from. */
+#ifndef UPLIFT_CORE_EVENT_H
+#define UPLIFT_CORE_EVENT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/error.h"
+#include "core/json.h"
+#include "core/text.h"
+
+#define EVENT_CUSTOMER_MAX 256
+#define EVENT_ID_MAX 256
+#define EVENT_NAME_MAX 128
+#define EVENT_COMMENT_MAX 4096
+#define EVENT_ATTRIBUTES_MAX 8192
+/* How far ahead of the server's clock an event may be, in milliseconds. */
+#define EVENT_AHEAD_MAX INT64_C(86400000)
+
+enum event_type { EVENT_EXPOSURE = 1, EVENT_OUTCOME = 2, EVENT_FEEDBACK = 3 };
+
+struct event {
+    enum event_type type;
+    bool timed;             /* the event came with a time of its own */
+    bool has_value;         /* outcome: came with a value; else it counts as 1 */
+    int64_t at;             /* ms; the arrival where the event came without */
+    int64_t received;       /* ms: the arrival */
+    struct slice id;        /* empty where it came without */
+    struct slice customer;  /* 1 to EVENT_CUSTOMER_MAX bytes; not part of the record */
+    struct slice name;      /* experiment of an exposure, name of an outcome, survey of a feedback */
+    struct slice variant;   /* exposure */
+    struct slice attributes; /* exposure: JSON text of an object, or empty */
+    double value;           /* outcome; score of a feedback */
+    struct slice comment;   /* feedback, or empty */
+    struct slice stage, channel; /* or empty */
+};
+
+/* The time that counts: a clock that runs ahead must not reach into an epoch that opens later. */
+static inline int64_t event_time(const struct event *event)
+{
+    return event->at < event->received ? event->at : event->received;
+}
+
+/* Reads one event. `now` is the arrival. *text holds what had to be written (the attributes) and
+ * must live as long as the event; the rest borrows from `json`. On failure *err tells the place
+ * within the event: "value: must be a finite number". */
+bool event_parse(json_t *json, int64_t now, struct text *text, struct event *event,
+                 struct error *err);
+
+/* Appends the record (version 1) without the customer. */
+bool event_encode(const struct event *event, struct text *out);
+/* Reads a record; false where it is damaged. The customer stays empty. */
+bool event_decode(struct slice record, struct event *event);
+
+/* The event as JSON, as it may be sent again. New reference. */
+json_t *event_json(const struct event *event);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Access keys. A key is "sdk-", "svc-" or "adm-" and 32 random characters; only its keyed digest is
+ * stored, so it is shown once, at creation. Verifying reads a snapshot in memory and takes the same
+ * time for every key that is not there. All functions are for any thread. */
+#ifndef UPLIFT_CORE_KEYS_H
+#define UPLIFT_CORE_KEYS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "core/error.h"
+#include "core/text.h"
+
+struct uplift;
+
+enum key_kind { KEY_CLIENT, KEY_SERVICE, KEY_ADMIN };
+/* Of an admin key; the others have ROLE_NONE. In order of power. */
+enum key_role { KEY_ROLE_NONE, KEY_ROLE_VIEWER, KEY_ROLE_EDITOR, KEY_ROLE_ADMIN };
+
+enum { KEY_SECRET_MAX = 48, KEY_ID_MAX = 16, KEY_NAME_MAX = 128 };
+
+struct key_info {
+    char id[KEY_ID_MAX]; /* public, for lists and revoking */
+    enum key_kind kind;
+    enum key_role role;
+    char name[KEY_NAME_MAX];
+    int64_t created_at;
+};
+
+const char *key_kind_word(enum key_kind kind);
+const char *key_role_word(enum key_role role);
+/* Index of the word, or -1. */
+int key_kind_of(const char *word);
+int key_role_of(const char *word);
+
+/* Makes a key; the secret is written to `secret`. On disk when it returns. */
+bool keys_create(struct uplift *uplift, enum key_kind kind, enum key_role role, const char *name,
+                 char secret[KEY_SECRET_MAX], struct key_info *info, struct error *err);
+bool keys_revoke(struct uplift *uplift, const char *id, struct error *err);
+/* {"keys": [{id, kind, role, name, created_at, last_used_at}]}: never a secret. New reference. */
+json_t *keys_list(struct uplift *uplift, struct error *err);
+/* Whether the secret is a key's that was not revoked. */
+bool keys_verify(struct uplift *uplift, struct slice secret, struct key_info *info);
+size_t keys_count(struct uplift *uplift);
+
+#endif

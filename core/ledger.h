@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The ledger: history → unit → tally.
+ *
+ * The history of a customer is all their events. One pure function, ledger_unit, turns it into
+ * the customer's unit of one phase of one experiment: variant, epoch, segments, and what it adds
+ * to each metric. ledger_customer applies it to every experiment that the customer met, takes away
+ * from the tallies what the stored unit had added, adds the new one, and stores it. There is no
+ * other way of counting.
+ *
+ * Rules (model.md): the first exposure of a phase counts; a customer exposed to two variants in
+ * one phase is crossed and leaves the analysis; an outcome counts from the exposure until before
+ * exposure + window; earlier ones within covariate_days before it are the covariate; the first
+ * answer of a survey after exposure counts. The time of an event is event_time(); ties are broken
+ * by key, never by arrival. Exposures before the start or from the end of a phase do not count. */
+#ifndef UPLIFT_CORE_LEDGER_H
+#define UPLIFT_CORE_LEDGER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/arena.h"
+#include "core/catalog.h"
+#include "core/event.h"
+#include "core/store.h"
+#include "core/tally.h"
+
+enum { LEDGER_SEEN_DAYS = 7, LEDGER_SEGMENT_VALUE_MAX = 64 };
+
+struct unit_metric {
+    uint32_t metric;
+    bool answered; /* a survey metric without an answer adds nothing */
+    struct contribution adds;
+};
+
+struct unit_segment {
+    struct slice name, value;
+};
+
+struct unit {
+    uint16_t epoch;
+    int variant; /* index, or -1: crossed */
+    int64_t exposed_at;
+    struct unit_segment segments[EXPERIMENT_SEGMENTS_MAX];
+    size_t segment_count;
+    struct unit_metric *metrics; /* in the arena */
+    size_t metric_count;
+};
+
+/* The unit of a customer in one phase. `events` in order of time. False where the customer is no
+ * unit of it. Pure: no clock, no store. */
+bool ledger_unit(const struct event *events, size_t count, const struct experiment *experiment,
+                 int phase, const struct catalog *catalog, struct arena *arena, struct unit *unit);
+
+/* All events of a customer in order of time, copied into the arena. ERROR_CORRUPT where a record
+ * is damaged. */
+bool ledger_history(struct store_txn *txn, uint64_t customer, struct arena *arena,
+                    struct event **events, size_t *count, struct error *err);
+
+/* The number of a customer: 0 where unknown. With `create` a new one is given. */
+uint64_t ledger_customer_number(struct store_txn *txn, const unsigned char secret[32],
+                                struct slice id, bool create);
+/* The id of a customer's number; empty where unknown. Borrows from the transaction. */
+struct slice ledger_customer_id(struct store_txn *txn, uint64_t customer);
+
+/* Puts one event into the history. False where it is there already (a duplicate). */
+bool ledger_append(struct store_txn *txn, const unsigned char secret[32], uint64_t customer,
+                   const struct event *event);
+
+/* Counts a customer anew in every experiment (see above). */
+bool ledger_customer(struct store_txn *txn, struct tally_set *tallies, uint64_t customer,
+                     const struct catalog *catalog, struct error *err);
+
+/* One batch: appends the events (in any order, of any customers), counts each customer touched.
+ * duplicates[i] is set for those that were there. */
+bool ledger_batch(struct store_txn *txn, struct tally_set *tallies, const unsigned char secret[32],
+                  const struct event *events, size_t count, const struct catalog *catalog,
+                  bool *duplicates, struct error *err);
+
+/* The first customer number from `from` on, or 0: for walks over all customers. */
+uint64_t ledger_next_customer(struct store_txn *txn, uint64_t from);
+uint64_t ledger_last_customer(struct store_txn *txn);
+
+/* Recounts everything from history and compares with the stored units and tallies. `report` gets
+ * one line a difference, `progress` (may be NULL) a share from 0 to 1. *differences counts them. */
+bool ledger_check(struct store_txn *txn, const struct catalog *catalog,
+                  void (*report)(void *data, const char *line),
+                  void (*progress)(void *data, double done), void *data, uint64_t *differences,
+                  struct error *err);
+
+/* Expires what `seen` remembers from before `now` - LEDGER_SEEN_DAYS; at most `most` rows. */
+void ledger_expire_seen(struct store_txn *txn, int64_t now, size_t most);
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The opened application: one context that holds everything, passed down; no globals. HTTP and the
+ * commands use the same functions over it.
+ *
+ *     struct uplift *uplift = uplift_open("data", &clock_system, &err);
+ *     … uplift_events(uplift, events, &err) …
+ *     uplift_close(&uplift);
+ *
+ * All functions are for any thread unless said otherwise. */
+#ifndef UPLIFT_CORE_UPLIFT_H
+#define UPLIFT_CORE_UPLIFT_H
+
+#include <jansson.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/catalog.h"
+#include "core/error.h"
+#include "core/ingest.h"
+#include "core/store.h"
+#include "core/when.h"
+
+enum { UPLIFT_EVENTS_MAX = 10000 };
+
+/* Progress of a rebuild of tallies; `of` 0: none runs. */
+struct uplift_rebuild {
+    atomic_uint_fast64_t done, of;
+    atomic_uint_fast32_t experiment; /* number; 0: all */
+};
+
+struct uplift {
+    struct store *store;         /* set at open */
+    struct ingest *ingest;       /* set at open */
+    struct clock clock;          /* set at open */
+    unsigned char secret[32];    /* set at open: keys of digests, random, in the store */
+    struct catalog_root catalog; /* published by the writer thread */
+    struct keys *keys;           /* keys.c */
+    struct uplift_rebuild rebuild;
+    /* Counters for operators, since the start. */
+    atomic_uint_fast64_t accepted, duplicates, rejected;
+    atomic_int_fast64_t last_event_at; /* ms; 0: none yet */
+};
+
+/* Opens or creates the folder, loads definitions and keys, starts the writer. `clock` is copied. */
+struct uplift *uplift_open(const char *folder, const struct clock *clock, struct error *err);
+/* Drains the writer and closes. No other thread may be inside. */
+void uplift_close(struct uplift **uplift);
+
+static inline int64_t uplift_now(const struct uplift *uplift)
+{
+    return clock_now(&uplift->clock);
+}
+
+/* Events (model.md): `body` is an array, one object, or {"batch": [...]}. Every event is handled by
+ * itself. *answer: {"accepted", "duplicates", "rejected": [{index, error}]}. */
+struct uplift_events; /* a batch on its way */
+
+/* Parses and queues. `done` is called once, by the writer thread (or at once, by this thread, where
+ * nothing is left to write) with the answer (a new reference) when all is on disk, or with NULL and
+ * *err. False, and done not called: the body as a whole is wrong, or ERROR_BUSY. */
+bool uplift_events_submit(struct uplift *uplift, json_t *body,
+                          void (*done)(void *data, json_t *answer, const struct error *err),
+                          void *data, struct error *err);
+/* The same, waiting. New reference, or NULL. Not from the writer thread. */
+json_t *uplift_events(struct uplift *uplift, json_t *body, struct error *err);
+
+/* Counts an experiment (0: all) anew from history in the background, in slices between other
+ * writes. Callable from the writer thread. */
+void uplift_rebuild(struct uplift *uplift, uint32_t experiment);
+
+#endif
