@@ -1,2 +1,194 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A study read from JSON. */
+/* Study: every comparison by its metric's method, then the families that share an error rate. */
+#include "core/study.h"
+
+#include <math.h>
+
+#include "core/study_parts.h"
+#include "stats/exact.h"
+#include "stats/fixed.h"
+#include "stats/multiple.h"
+#include "stats/sequential.h"
+
+/* --- one comparison --- */
+
+/* The whole interval better than the margin, or nothing of it. */
+static enum study_answer non_inferior(const struct study_metric *metric,
+                                      const struct interval *interval)
+{
+    if (metric->goal == STUDY_INCREASE) {
+        if (!interval->low_open && interval->low > -metric->margin)
+            return STUDY_YES;
+        return !interval->high_open && interval->high <= -metric->margin ? STUDY_NO
+                                                                         : STUDY_CANNOT_TELL;
+    }
+    if (!interval->high_open && interval->high < metric->margin)
+        return STUDY_YES;
+    return !interval->low_open && interval->low >= metric->margin ? STUDY_NO : STUDY_CANNOT_TELL;
+}
+
+static void compare_exact(const struct study_settings *settings, const struct effect_pair *strata,
+                          size_t count, struct study_comparison *out)
+{
+    struct exact exact = exact_test(strata, count, settings->alpha);
+    out->problem = exact.problem;
+    out->estimate = exact.estimate;
+    out->inference = exact.inference;
+}
+
+/* The methods that need an effect with its standard error. */
+static void compare_normal(const struct study_settings *settings, const struct effect_pair *strata,
+                           size_t count, struct study_comparison *out)
+{
+    struct effect effect = effect_between(strata, count, (enum effect_scale)settings->effect);
+    out->problem = effect.problem;
+    out->estimate = effect.estimate;
+    out->has_se = true;
+    out->effect = effect;
+    if (effect.problem)
+        return;
+    enum sides sides = (enum sides)settings->sides;
+    if (settings->method == STUDY_FIXED)
+        out->inference = fixed_test(effect.estimate, effect.se, effect.df, settings->alpha, sides);
+    else
+        out->inference = sequential_test(effect.estimate, effect.se, effect.units, settings->alpha,
+                                         settings->tuning, sides);
+}
+
+static void compare(struct study *study, const struct study_metric *metric, struct study_arms *arms,
+                    size_t variant)
+{
+    struct effect_pair *pairs = arena_alloc(&study->arena, arms->count * sizeof *pairs);
+    for (size_t i = 0; i < arms->count; i++)
+        pairs[i] = (struct effect_pair){arms->strata[i][0], arms->strata[i][variant]};
+    size_t count = effect_merge_strata(pairs, arms->count);
+    struct study_comparison *out = &arms->comparisons[variant - 1];
+    if (metric->settings.method == STUDY_EXACT)
+        compare_exact(&metric->settings, pairs, count, out);
+    else
+        compare_normal(&metric->settings, pairs, count, out);
+    if (!out->problem && metric->has_margin)
+        out->non_inferior = non_inferior(metric, &out->inference.interval);
+}
+
+static void compare_all(struct study *study, const struct study_metric *metric,
+                        struct study_arms *arms)
+{
+    arms->comparisons =
+        arena_alloc(&study->arena, (study->variant_count - 1) * sizeof *arms->comparisons);
+    for (size_t variant = 1; variant < study->variant_count; variant++)
+        compare(study, metric, arms, variant);
+}
+
+/* --- families --- */
+
+/* A family under way: which comparison each p-value belongs to, and its level. */
+struct family {
+    struct multiple *members;
+    struct study_comparison **comparisons;
+    double *alphas;
+    size_t count;
+};
+
+static struct family family_new(struct study *study, size_t most)
+{
+    return (struct family){
+        .members = arena_alloc(&study->arena, most * sizeof(struct multiple)),
+        .comparisons = arena_alloc(&study->arena, most * sizeof(struct study_comparison *)),
+        .alphas = arena_alloc(&study->arena, most * sizeof(double)),
+    };
+}
+
+/* Joins a comparison that has a p-value; by its e-value where that is what is corrected. */
+static void family_join(struct family *family, struct study_comparison *comparison, double alpha,
+                        bool by_e_value)
+{
+    const struct inference *inference = &comparison->inference;
+    if (comparison->problem || !inference->has_p_value)
+        return;
+    double p = by_e_value ? exp(-inference->log_e_value) : inference->p_value;
+    family->members[family->count] = (struct multiple){.p = p, .index = family->count};
+    family->comparisons[family->count] = comparison;
+    family->alphas[family->count] = alpha;
+    family->count++;
+}
+
+/* Adjusts the family and empties it. */
+static void family_settle(struct family *family, enum multiple_method method)
+{
+    multiple_adjust(family->members, family->count, method);
+    for (size_t i = 0; i < family->count; i++) {
+        size_t at = family->members[i].index;
+        struct study_comparison *comparison = family->comparisons[at];
+        comparison->p_adjusted = family->members[i].adjusted;
+        comparison->significant = comparison->p_adjusted <= family->alphas[at];
+    }
+    family->count = 0;
+}
+
+static enum multiple_method method_of(int correction)
+{
+    switch (correction) {
+    case STUDY_HOLM:
+        return MULTIPLE_HOLM;
+    case STUDY_BH:
+    case STUDY_E_BH:
+        return MULTIPLE_BH;
+    default:
+        return MULTIPLE_NONE;
+    }
+}
+
+/* Each role is a family; guardrails are not corrected. */
+static void adjust_metrics(struct study *study)
+{
+    size_t per_metric = study->variant_count - 1;
+    struct family family = family_new(study, study->metric_count * per_metric);
+    for (int role = STUDY_PRIMARY; role <= STUDY_NO_ROLE; role++) {
+        int correction = role == STUDY_GUARDRAIL ? STUDY_NONE : study->correction;
+        for (size_t i = 0; i < study->metric_count; i++) {
+            struct study_metric *metric = &study->metrics[i];
+            for (size_t j = 0; metric->role == role && j < per_metric; j++)
+                family_join(&family, &metric->arms.comparisons[j], metric->settings.alpha,
+                            correction == STUDY_E_BH);
+        }
+        family_settle(&family, method_of(correction));
+    }
+}
+
+/* Holm over the values of one segment, for each variant. Values of a segment lie together. */
+static void adjust_segments(struct study *study, struct study_metric *metric)
+{
+    struct family family = family_new(study, metric->segment_count);
+    for (size_t first = 0, end; first < metric->segment_count; first = end) {
+        const char *name = metric->segments[first].segment;
+        for (end = first + 1; end < metric->segment_count; end++)
+            if (strcmp(metric->segments[end].segment, name) != 0)
+                break;
+        for (size_t variant = 1; variant < study->variant_count; variant++) {
+            for (size_t i = first; i < end; i++)
+                family_join(&family, &metric->segments[i].arms.comparisons[variant - 1],
+                            metric->settings.alpha, false);
+            family_settle(&family, MULTIPLE_HOLM);
+        }
+    }
+}
+
+json_t *study_analyze(json_t *json, struct error *err)
+{
+    struct study study = {0};
+    json_t *report = NULL;
+    if (study_read(json, &study, err)) {
+        for (size_t i = 0; i < study.metric_count; i++) {
+            struct study_metric *metric = &study.metrics[i];
+            compare_all(&study, metric, &metric->arms);
+            for (size_t j = 0; j < metric->segment_count; j++)
+                compare_all(&study, metric, &metric->segments[j].arms);
+            adjust_segments(&study, metric);
+        }
+        adjust_metrics(&study);
+        report = study_report(&study);
+    }
+    arena_release(&study.arena);
+    return report;
+}

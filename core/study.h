@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Study: sufficient statistics in, a statistical report out, both JSON. The one interface between
+ * what was counted and what stats/ computes: `uplift analyze`, the server and the importer all go
+ * through it. Its fields are those of uplift-analyze(1); formulas and sources stand in stats/.
+ *
+ * A study:
+ *   design     all optional. method (sequential), alpha (0.05), sides (two), effect (relative),
+ *              tuning (5000), correction (none); mixture_variance, prior, spending, best_arm
+ *   variants   the first is the control: key, weight (1), exposed (in all or in none)
+ *   metrics    key, kind, goal (increase), arms in the order of the variants, or strata:
+ *              [{key, arms}]; method, effect, alpha and sides override the design; role; margin;
+ *              segments: [{segment, value, arms or strata}]
+ *   srm_strata optional, instead of variants[].exposed, where weights changed on the way:
+ *              [{"key": "epoch-1", "weights": [1, 1], "exposed": [4040, 3960]}], one item a variant
+ *              in both lists. Each stratum is tested against its own weights, and the statistics
+ *              are added (chi-squared and df; log Bayes factors). The report's `srm` looks the
+ * same.
+ *
+ * Methods sequential, fixed and exact are available. msprt, group-sequential, bayesian, levels,
+ * asked, respondents and best_arm are refused with ERROR_UNSUPPORTED and their place.
+ *
+ * Choices where the words leave one:
+ *   - strata: a stratum with fewer than 2 units in an arm joins the one before it, the first the
+ * one after it; theta is one for all strata. The arms' means use weights over all arms that have
+ *     units; sd is that of all units together. exact takes strata too (stats/exact.h).
+ *   - segments: Holm runs over the values of one segment, for each variant by itself, whatever the
+ *     design's correction; the rest of the study is not in that family, nor the other way.
+ *   - correction: metrics without a role, where others have one, are a family of their own.
+ *   - exact uses counts alone: a covariate of its metric is checked and otherwise ignored. */
+#ifndef UPLIFT_CORE_STUDY_H
+#define UPLIFT_CORE_STUDY_H
+
+#include <jansson.h>
+
+#include "core/error.h"
+
+/* Analyses a study. Returns a new report (the caller owns it: json_decref), or NULL with *err:
+ * ERROR_INVALID or ERROR_UNSUPPORTED, and the place. `study` is only read. Integers above 2^53 need
+ * JSON_DECODE_INT_AS_REAL at parsing. Thread-safe as long as nobody changes `study` meanwhile.
+ * No figure of a report is NaN or infinite: a figure that there is not is null, and a comparison
+ * without an estimate has "error". */
+json_t *study_analyze(json_t *study, struct error *err);
+
+#endif

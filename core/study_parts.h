@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Study, private: what a study is once it is read, for study*.c only.
+ *
+ * study_read.c and study_arms.c make it from JSON, study.c computes into its comparisons,
+ * study_report.c writes it out. Everything lives in one arena; keys borrow from the JSON. */
+#ifndef UPLIFT_CORE_STUDY_PARTS_H
+#define UPLIFT_CORE_STUDY_PARTS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/arena.h"
+#include "core/error.h"
+#include "core/json.h"
+#include "stats/effect.h"
+#include "stats/inference.h"
+#include "stats/moments.h"
+#include "stats/segment.h"
+#include "stats/srm.h"
+
+enum study_method {
+    STUDY_SEQUENTIAL,
+    STUDY_MSPRT,
+    STUDY_EXACT,
+    STUDY_FIXED,
+    STUDY_GROUP_SEQUENTIAL,
+    STUDY_BAYESIAN,
+};
+enum study_correction { STUDY_NONE, STUDY_HOLM, STUDY_BH, STUDY_E_BH };
+enum study_goal { STUDY_INCREASE, STUDY_DECREASE };
+enum study_role { STUDY_PRIMARY, STUDY_GUARDRAIL, STUDY_SECONDARY, STUDY_NO_ROLE };
+enum study_answer { STUDY_CANNOT_TELL, STUDY_NO, STUDY_YES };
+
+/* The words of the enumerations above and of effect_scale, sides and moments_kind, in their order;
+ * each list ends in NULL. */
+extern const char *const study_method_words[];
+extern const char *const study_kind_words[];
+extern const char *const study_effect_words[];
+
+/* What holds for a metric: the design's, overridden by its own. */
+struct study_settings {
+    int method, effect, sides; /* enum study_method, effect_scale, sides */
+    double alpha;
+    double tuning;
+};
+
+/* A treatment against the control. */
+struct study_comparison {
+    enum effect_problem problem; /* all below is unset unless EFFECT_FINE */
+    double estimate;
+    bool has_se;
+    struct effect effect; /* set where has_se */
+    struct inference inference;
+    double p_adjusted; /* where inference.has_p_value */
+    bool significant;
+    enum study_answer non_inferior;
+};
+
+/* Arms of all variants: [variant] within a stratum. Without strata there is one. */
+struct study_arms {
+    struct moments **strata;
+    size_t count;
+    struct study_comparison *comparisons; /* [variant - 1] */
+};
+
+struct study_segment {
+    const char *segment, *value;
+    struct study_arms arms;
+};
+
+struct study_metric {
+    const char *key;
+    int kind, goal, role; /* enum moments_kind, study_goal, study_role */
+    struct study_settings settings;
+    bool has_margin;
+    double margin;
+    struct study_arms arms;
+    bool has_segments;
+    struct study_segment *segments;
+    size_t segment_count;
+};
+
+struct study_variant {
+    const char *key;
+    double weight, exposed;
+};
+
+struct study {
+    struct arena arena;
+    struct study_variant *variants;
+    size_t variant_count; /* at least 2 */
+    bool has_srm;
+    struct srm srm;
+    int correction;
+    struct study_metric *metrics;
+    size_t metric_count;
+};
+
+/* A study being read. */
+struct study_reader {
+    struct study *study;
+    json_t *design; /* NULL where the study has none */
+    struct study_settings settings;
+    struct error *err;
+};
+
+/* Whether a member is there and not null. */
+bool study_given(json_t *object, const char *name);
+/* Says that `name` "is not available in this version"; false. */
+bool study_unavailable(const struct json_place *place, const char *name, struct error *err);
+/* Text of least to 1000 bytes that must be there. */
+bool study_read_key(json_t *object, const struct json_place *place, const char *name, size_t least,
+                    const char **out, struct error *err);
+/* Refuses a key that is among the members of `seen`, and makes it one. */
+bool study_once(json_t *seen, const char *key, const struct json_place *place, const char *name,
+                struct error *err);
+/* A count, and an array of so many: integers from 0 to 2^53 that must be there. */
+bool study_read_count(json_t *object, const struct json_place *place, const char *name, double *out,
+                      struct error *err);
+bool study_read_counts(json_t *object, const struct json_place *place, const char *name,
+                       size_t count, double *out, struct error *err);
+
+/* `arms` or `strata` of a metric or of a segment's value (study_arms.c). */
+bool study_read_arms(struct study_reader *reader, json_t *object, const struct json_place *place,
+                     int kind, struct study_arms *out);
+/* `segments` of a metric; values of one segment come to lie together. */
+bool study_read_segments(struct study_reader *reader, json_t *json, const struct json_place *place,
+                         struct study_metric *metric);
+
+/* Fills a zeroed *study. False with *err on bad input; the caller releases the arena either way. */
+bool study_read(json_t *json, struct study *study, struct error *err);
+/* The report, a new reference. Comparisons must be computed. */
+json_t *study_report(struct study *study);
+
+#endif

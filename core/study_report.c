@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Study, writing: the report as JSON. A figure that there is not is null; the order of members is
+ * that of the manual. */
+#include <math.h>
+
+#include "core/json.h"
+#include "core/study_parts.h"
+
+/* Takes over `value`. Running out of memory ends the process. */
+static void put(json_t *object, const char *name, json_t *value)
+{
+    if (!value || json_object_set_new(object, name, value) != 0)
+        error_fatal("out of memory while writing a report");
+}
+
+static void append(json_t *array, json_t *value)
+{
+    if (!value || json_array_append_new(array, value) != 0)
+        error_fatal("out of memory while writing a report");
+}
+
+static json_t *figure_if(bool there, double value)
+{
+    return there ? json_figure(value) : json_null();
+}
+
+/* --- the sample ratio --- */
+
+static json_t *srm_report(const struct srm *srm)
+{
+    json_t *chi_squared = json_object(), *sequential = json_object(), *report = json_object();
+    put(chi_squared, "statistic", json_figure(srm->statistic));
+    put(chi_squared, "df", json_figure(srm->df));
+    put(chi_squared, "p_value", json_figure(srm_p_value(srm)));
+    put(sequential, "log_bayes_factor", json_figure(srm->log_bayes_factor));
+    put(sequential, "p_value", json_figure(srm_sequential_p_value(srm)));
+    put(report, "chi_squared", chi_squared);
+    put(report, "sequential", sequential);
+    put(report, "mismatch", json_boolean(srm_mismatch(srm)));
+    return report;
+}
+
+/* --- arms --- */
+
+/* All strata of all arms merged as effect_merge_strata does with two, so that each stratum left has
+ * 2 units in every arm that has as many at all. Returns how many are left. */
+static size_t merge_strata(const struct study *study, struct moments **strata, size_t count,
+                           const bool *filled)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        bool small = false;
+        for (size_t v = 0; v < study->variant_count; v++)
+            small = small ||
+                    (filled[v] && (strata[i][v].n < 2 || (kept > 0 && strata[kept - 1][v].n < 2)));
+        if (kept == 0 || !small) {
+            strata[kept++] = strata[i];
+            continue;
+        }
+        for (size_t v = 0; v < study->variant_count; v++)
+            strata[kept - 1][v] = moments_merge(&strata[kept - 1][v], &strata[i][v]);
+    }
+    return kept;
+}
+
+/* The mean of an arm over strata, each weighted by the share of its units in all arms; false where
+ * a stratum has none. `score` asks for the mean score of csat instead. */
+static bool weighted_mean(const struct study *study, struct moments **strata, size_t count,
+                          size_t variant, bool score, long double *mean)
+{
+    long double all = 0, sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        long double weight = 0, here = 0;
+        for (size_t v = 0; v < study->variant_count; v++)
+            weight += strata[i][v].n;
+        if (!moments_mean(&strata[i][variant], &here))
+            return false;
+        sum += weight * (score ? strata[i][variant].x : here);
+        all += weight;
+    }
+    *mean = sum / all;
+    return true;
+}
+
+/* A copy of the strata, for merging. */
+static struct moments **copy_strata(struct study *study, const struct study_arms *arms)
+{
+    struct moments **copy = arena_alloc(&study->arena, arms->count * sizeof *copy);
+    size_t bytes = study->variant_count * sizeof **copy;
+    for (size_t i = 0; i < arms->count; i++) {
+        copy[i] = arena_alloc(&study->arena, bytes);
+        memcpy(copy[i], arms->strata[i], bytes);
+    }
+    return copy;
+}
+
+static json_t *arm_report(const struct study *study, const struct study_metric *metric,
+                          const struct moments *all, struct moments **strata, size_t count,
+                          size_t variant)
+{
+    long double mean = 0, variance = -1, score = 0;
+    bool has_mean = weighted_mean(study, strata, count, variant, false, &mean);
+    bool has_sd = moments_variance(all, &variance) && variance >= 0;
+    json_t *report = json_object();
+    put(report, "key", json_string(study->variants[variant].key));
+    put(report, "n", json_figure((double)all->n));
+    put(report, "mean", figure_if(has_mean, (double)mean));
+    put(report, "sd", figure_if(has_sd, has_sd ? (double)sqrtl(variance) : 0));
+    if (metric->kind == MOMENTS_CSAT) {
+        bool has_score = weighted_mean(study, strata, count, variant, true, &score);
+        put(report, "mean_score", figure_if(has_score, (double)score));
+    }
+    return report;
+}
+
+/* An arm with less than 2 units in all takes no part in merging; it is shown as it is. */
+static json_t *arms_report(struct study *study, const struct study_metric *metric)
+{
+    const struct study_arms *arms = &metric->arms;
+    struct moments *all = arena_alloc(&study->arena, study->variant_count * sizeof *all);
+    bool *filled = arena_alloc(&study->arena, study->variant_count * sizeof *filled);
+    for (size_t v = 0; v < study->variant_count; v++) {
+        all[v] = arms->strata[0][v];
+        for (size_t i = 1; i < arms->count; i++)
+            all[v] = moments_merge(&all[v], &arms->strata[i][v]);
+        filled[v] = all[v].n >= 2;
+    }
+    struct moments **strata = copy_strata(study, arms);
+    size_t count = merge_strata(study, strata, arms->count, filled);
+    json_t *list = json_array();
+    for (size_t v = 0; v < study->variant_count; v++)
+        append(list, filled[v] ? arm_report(study, metric, &all[v], strata, count, v)
+                               : arm_report(study, metric, &all[v], &all, 1, v));
+    return list;
+}
+
+/* --- comparisons --- */
+
+static json_t *interval_report(const struct interval *interval)
+{
+    json_t *ends = json_array();
+    append(ends, figure_if(!interval->low_open, interval->low));
+    append(ends, figure_if(!interval->high_open, interval->high));
+    return ends;
+}
+
+static void put_adjusted(json_t *report, const struct study_comparison *comparison)
+{
+    const struct effect *effect = &comparison->effect;
+    bool fine = !comparison->problem;
+    json_t *means = fine ? json_object() : json_null();
+    if (fine) {
+        put(means, "control", json_figure(effect->control_mean));
+        put(means, "treatment", json_figure(effect->treatment_mean));
+    }
+    put(report, "theta", figure_if(fine, effect->theta));
+    put(report, "mean_adjusted", means);
+    put(report, "variance_reduction", figure_if(fine, effect->variance_reduction));
+}
+
+static json_t *comparison_report(const struct study *study, const struct study_metric *metric,
+                                 const struct study_arms *arms, size_t variant)
+{
+    const struct study_comparison *comparison = &arms->comparisons[variant - 1];
+    const struct inference *inference = &comparison->inference;
+    bool fine = !comparison->problem, has_p = fine && inference->has_p_value;
+    json_t *report = json_object();
+    put(report, "variant", json_string(study->variants[variant].key));
+    put(report, "estimate", figure_if(fine, comparison->estimate));
+    put(report, "se", figure_if(fine && comparison->has_se, comparison->effect.se));
+    put(report, "interval", fine ? interval_report(&inference->interval) : json_null());
+    put(report, "p_value", figure_if(has_p, inference->p_value));
+    put(report, "p_adjusted", figure_if(has_p, comparison->p_adjusted));
+    put(report, "e_value", figure_if(fine && inference->has_e_value, inference->e_value));
+    put(report, "critical_value", json_null());
+    put(report, "chance_to_win", json_null());
+    put(report, "risk", json_null());
+    if (comparison->has_se && arms->strata[0][0].covariate)
+        put_adjusted(report, comparison);
+    put(report, "significant", json_boolean(comparison->significant));
+    if (metric->has_margin)
+        put(report, "non_inferior",
+            comparison->non_inferior == STUDY_CANNOT_TELL
+                ? json_null()
+                : json_boolean(comparison->non_inferior == STUDY_YES));
+    if (!fine)
+        put(report, "error", json_string(effect_problem_words(comparison->problem)));
+    return report;
+}
+
+static json_t *comparisons_report(const struct study *study, const struct study_metric *metric,
+                                  const struct study_arms *arms)
+{
+    json_t *list = json_array();
+    for (size_t v = 1; v < study->variant_count; v++)
+        append(list, comparison_report(study, metric, arms, v));
+    return list;
+}
+
+/* --- segments --- */
+
+/* The effect of one value, false where it has no estimate with a standard error. */
+static bool effect_of(const struct study_segment *value, size_t variant,
+                      struct segment_effect *effect)
+{
+    const struct study_comparison *comparison = &value->arms.comparisons[variant - 1];
+    if (comparison->problem || !comparison->has_se)
+        return false;
+    *effect = (struct segment_effect){comparison->estimate, comparison->effect.se};
+    return true;
+}
+
+/* What the values of one segment tell together about one variant; false where none has an effect.
+ */
+static bool spread_of(struct study *study, const struct study_segment *values, size_t count,
+                      size_t variant, struct segment_spread *spread)
+{
+    struct segment_effect *effects = arena_alloc(&study->arena, count * sizeof *effects);
+    size_t known = 0;
+    for (size_t i = 0; i < count; i++)
+        known += effect_of(&values[i], variant, &effects[known]);
+    if (known > 0)
+        *spread = segment_spread_of(effects, known);
+    return known > 0;
+}
+
+static json_t *heterogeneity_report(const struct study *study, size_t variant, bool known,
+                                    const struct segment_spread *spread)
+{
+    json_t *report = json_object();
+    put(report, "variant", json_string(study->variants[variant].key));
+    put(report, "q", figure_if(known, spread->q));
+    put(report, "df", figure_if(known, spread->df));
+    put(report, "p_value", figure_if(known && spread->df > 0, spread->p_value));
+    return report;
+}
+
+static json_t *shrunk_report(const struct study_segment *value, size_t variant,
+                             const struct segment_spread *spread)
+{
+    struct segment_effect effect = {0, 0};
+    bool known = effect_of(value, variant, &effect);
+    if (known)
+        effect = segment_shrink(effect, spread);
+    json_t *report = json_object();
+    put(report, "estimate", figure_if(known, effect.estimate));
+    put(report, "se", figure_if(known, effect.se));
+    return report;
+}
+
+/* One segment: the `count` values that lie together from `values` on. */
+static json_t *segment_report(struct study *study, const struct study_metric *metric,
+                              const struct study_segment *values, size_t count)
+{
+    json_t *report = json_object(), *heterogeneity = json_array(), *list = json_array();
+    struct segment_spread *spreads =
+        arena_alloc(&study->arena, study->variant_count * sizeof *spreads);
+    for (size_t v = 1; v < study->variant_count; v++) {
+        bool known = spread_of(study, values, count, v, &spreads[v]);
+        append(heterogeneity, heterogeneity_report(study, v, known, &spreads[v]));
+    }
+    for (size_t i = 0; i < count; i++) {
+        json_t *value = json_object(), *shrunk = json_object();
+        for (size_t v = 1; v < study->variant_count; v++)
+            put(shrunk, study->variants[v].key, shrunk_report(&values[i], v, &spreads[v]));
+        put(value, "value", json_string(values[i].value));
+        put(value, "comparisons", comparisons_report(study, metric, &values[i].arms));
+        put(value, "shrunk", shrunk);
+        append(list, value);
+    }
+    put(report, "segment", json_string(values[0].segment));
+    put(report, "heterogeneity", heterogeneity);
+    put(report, "values", list);
+    return report;
+}
+
+static json_t *segments_report(struct study *study, const struct study_metric *metric)
+{
+    json_t *list = json_array();
+    const struct study_segment *segments = metric->segments;
+    for (size_t first = 0, end; first < metric->segment_count; first = end) {
+        for (end = first + 1; end < metric->segment_count; end++)
+            if (strcmp(segments[end].segment, segments[first].segment) != 0)
+                break;
+        append(list, segment_report(study, metric, &segments[first], end - first));
+    }
+    return list;
+}
+
+/* --- the whole --- */
+
+static json_t *metric_report(struct study *study, const struct study_metric *metric)
+{
+    json_t *report = json_object();
+    put(report, "key", json_string(metric->key));
+    put(report, "kind", json_string(study_kind_words[metric->kind]));
+    put(report, "method", json_string(study_method_words[metric->settings.method]));
+    put(report, "effect", json_string(study_effect_words[metric->settings.effect]));
+    put(report, "arms", arms_report(study, metric));
+    put(report, "comparisons", comparisons_report(study, metric, &metric->arms));
+    if (metric->has_segments)
+        put(report, "segments", segments_report(study, metric));
+    return report;
+}
+
+json_t *study_report(struct study *study)
+{
+    json_t *report = json_object(), *metrics = json_array();
+    if (study->has_srm)
+        put(report, "srm", srm_report(&study->srm));
+    for (size_t i = 0; i < study->metric_count; i++)
+        append(metrics, metric_report(study, &study->metrics[i]));
+    put(report, "metrics", metrics);
+    return report;
+}
