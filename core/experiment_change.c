@@ -318,8 +318,8 @@ static struct experiment *new_phase(const struct experiment *e, json_t *whole, j
         (!experiment_check_input(patch, err) ||
          !json_check_same(patch, e->json, experiment_server_fields, err)))
         return NULL;
-    if (e->phase == UINT16_MAX) {
-        error_set(err, ERROR_CONFLICT, "phase", "there are too many phases");
+    if (e->phase == EXPERIMENT_PHASES_MAX) {
+        error_set(err, ERROR_CONFLICT, "phase", "there are %d already", EXPERIMENT_PHASES_MAX);
         return NULL;
     }
     turn_phase(e, whole, patch);

@@ -424,7 +424,8 @@ static struct experiment *parse(json_t *whole, bool present, struct error *err);
 static bool read_past(struct experiment *e, json_t *whole, struct error *err)
 {
     json_t *past = NULL;
-    if (!json_read_array(whole, JSON_TOP, "past", JSON_OPTIONAL, 0, UINT16_MAX, &past, err))
+    if (!json_read_array(whole, JSON_TOP, "past", JSON_OPTIONAL, 0, EXPERIMENT_PHASES_MAX, &past,
+                         err))
         return false;
     e->past = arena_alloc(&e->private->arena, (json_array_size(past) + 1) * sizeof(void *));
     for (size_t i = 0; i < json_array_size(past); i++) {
@@ -459,7 +460,8 @@ static bool read_server(struct experiment *e, json_t *whole, struct error *err)
         !json_read_word(whole, JSON_TOP, "state", JSON_REQUIRED, state_words, &state, err) ||
         !json_read_integer(whole, JSON_TOP, "version", JSON_REQUIRED, 1, VERSION_MOST, &e->version,
                            err) ||
-        !json_read_integer(whole, JSON_TOP, "phase", JSON_REQUIRED, 1, UINT16_MAX, &phase, err) ||
+        !json_read_integer(whole, JSON_TOP, "phase", JSON_REQUIRED, 1, EXPERIMENT_PHASES_MAX,
+                           &phase, err) ||
         !json_read_time(whole, JSON_TOP, "created_at", JSON_REQUIRED, &e->created_at, err) ||
         !json_read_time(whole, JSON_TOP, "started_at", JSON_OPTIONAL, &e->started_at, err) ||
         !json_read_time(whole, JSON_TOP, "stopped_at", JSON_OPTIONAL, &e->stopped_at, err))

@@ -1,0 +1,600 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Services over definitions. A change is one job of the writer thread:
+ *
+ *   run    finds the present definition in the catalog (the writer alone publishes, so it cannot
+ *          change under the job), makes the next one, writes it and its audit row
+ *   done   after the commit: publishes the catalog, asks for a rebuild where figures change, wakes
+ *          the caller
+ *
+ * The job lives on the caller's stack, who waits. */
+#include "core/definitions.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "core/audit.h"
+#include "core/json.h"
+#include "core/uplift.h"
+
+/* One change. The caller fills the first part; `make` the second. */
+struct job {
+    struct uplift *uplift;
+    const struct definition_change *change;
+    struct slice key;
+    json_t *input;
+    enum experiment_step step;
+    const char *action;
+    bool (*make)(struct job *job, struct store_txn *txn, const struct catalog *catalog,
+                 struct error *err);
+
+    int64_t at;
+    const struct experiment *experiment_before; /* borrowed from the catalog */
+    struct experiment *experiment;              /* after; NULL: none, or removed */
+    const struct metric *metric_before;
+    struct metric *metric;
+    bool rebuild; /* whether figures of what `rebuild_experiment` numbers change; 0: several */
+    uint32_t rebuild_experiment;
+
+    struct error *err;
+    pthread_mutex_t lock; /* guards `finished` */
+    pthread_cond_t wake;
+    bool finished;
+};
+
+/* --- the writer's side --- */
+
+static void put_definition(struct store_txn *txn, enum store_table table, uint32_t number,
+                           char *text)
+{
+    struct store_key key = {0};
+    key_u32(&key, number);
+    if (text)
+        store_put(txn, table, key_slice(&key), slice_of(text));
+    else
+        store_delete(txn, table, key_slice(&key));
+    free(text);
+}
+
+static void write_experiment(struct job *job, struct store_txn *txn)
+{
+    const struct experiment *before = job->experiment_before, *after = job->experiment;
+    const struct experiment *either = after ? after : before;
+    put_definition(txn, STORE_EXPERIMENT, either->number, after ? experiment_stored(after) : NULL);
+    audit_append(txn, job->at, job->change->who, job->action, either->key,
+                 before ? experiment_json(before) : NULL, after ? experiment_json(after) : NULL);
+}
+
+static void write_metric(struct job *job, struct store_txn *txn)
+{
+    const struct metric *before = job->metric_before, *after = job->metric;
+    const struct metric *either = after ? after : before;
+    put_definition(txn, STORE_METRIC, either->number, after ? metric_stored(after) : NULL);
+    audit_append(txn, job->at, job->change->who, job->action, either->key,
+                 before ? metric_json(before) : NULL, after ? metric_json(after) : NULL);
+}
+
+static bool job_run(void *data, struct ingest_run *run, struct error *err)
+{
+    struct job *job = data;
+    job->at = job->change->at >= 0 ? job->change->at : uplift_now(job->uplift);
+    struct catalog *catalog = catalog_acquire(&job->uplift->catalog);
+    bool good = job->make(job, run->txn, catalog, err);
+    if (good && (job->experiment || job->experiment_before))
+        write_experiment(job, run->txn);
+    else if (good)
+        write_metric(job, run->txn);
+    catalog_release(&job->uplift->catalog, catalog);
+    return good && store_healthy(run->txn, err);
+}
+
+static void publish(struct job *job)
+{
+    struct catalog_root *root = &job->uplift->catalog;
+    struct catalog *old = catalog_acquire(root), *next;
+    if (job->experiment)
+        next = catalog_with_experiment(old, job->experiment->number, job->experiment);
+    else if (job->experiment_before)
+        next = catalog_with_experiment(old, job->experiment_before->number, NULL);
+    else
+        next = catalog_with_metric(
+            old, job->metric ? job->metric->number : job->metric_before->number, job->metric);
+    catalog_publish(root, next);
+    catalog_release(root, old);
+    if (job->rebuild)
+        uplift_rebuild(job->uplift, job->rebuild_experiment);
+}
+
+static void job_done(void *data, const struct error *err)
+{
+    struct job *job = data;
+    if (err->code == ERROR_NONE)
+        publish(job);
+    else
+        error_set(job->err, err->code, err->place, "%s", err->message);
+    pthread_mutex_lock(&job->lock);
+    job->finished = true;
+    pthread_cond_signal(&job->wake);
+    pthread_mutex_unlock(&job->lock);
+}
+
+/* --- the caller's side --- */
+
+/* Submits the job and waits for it. What it made is the caller's to release. */
+static bool perform(struct job *job, struct error *err)
+{
+    struct ingest_job queued = {
+        .run = job_run, .done = job_done, .data = job, .alone = true, .weight = 1};
+    job->err = err;
+    pthread_mutex_init(&job->lock, NULL);
+    pthread_cond_init(&job->wake, NULL);
+    bool submitted = ingest_submit(job->uplift->ingest, &queued, err);
+    pthread_mutex_lock(&job->lock);
+    while (submitted && !job->finished)
+        pthread_cond_wait(&job->wake, &job->lock);
+    pthread_mutex_unlock(&job->lock);
+    pthread_cond_destroy(&job->wake);
+    pthread_mutex_destroy(&job->lock);
+    return submitted && err->code == ERROR_NONE;
+}
+
+/* Performs the job and answers with what the API shows of its result. */
+static json_t *answer(struct job *job, struct error *err)
+{
+    json_t *shown = NULL;
+    if (perform(job, err))
+        shown = json_deep_copy(job->experiment ? experiment_json(job->experiment)
+                                               : metric_json(job->metric));
+    experiment_unref(&job->experiment);
+    metric_unref(&job->metric);
+    return shown;
+}
+
+/* --- what the changes share --- */
+
+/* A number that was never given before: counters live in the store and are never set back. */
+static bool next_number(struct store_txn *txn, const char *counter, uint32_t *number,
+                        struct error *err)
+{
+    struct slice value;
+    uint32_t last = 0;
+    if (store_get(txn, STORE_META, slice_of(counter), &value) && !unkey_u32(&value, &last))
+        return error_set(err, ERROR_CORRUPT, NULL, "the counter %s is damaged", counter);
+    if (last == UINT32_MAX)
+        return error_set(err, ERROR_FULL, NULL, "no number is left for another definition");
+    struct store_key bytes = {0};
+    key_u32(&bytes, last + 1);
+    store_put(txn, STORE_META, slice_of(counter), key_slice(&bytes));
+    *number = last + 1;
+    return true;
+}
+
+static bool fresh_version(const struct job *job, int64_t version, struct error *err)
+{
+    return job->change->version == 0 || job->change->version == version ||
+           error_set(err, ERROR_STALE, "version", "is %lld by now, not %lld", (long long)version,
+                     (long long)job->change->version);
+}
+
+static bool no_such(const char *what, struct slice key, struct error *err)
+{
+    return error_set(err, ERROR_NOT_FOUND, NULL, "there is no %s \"%.*s\"", what,
+                     (int)(key.len < 64 ? key.len : 64), key.ptr);
+}
+
+static bool find_experiment(struct job *job, const struct catalog *catalog, struct error *err)
+{
+    job->experiment_before = catalog_experiment(catalog, job->key);
+    return job->experiment_before ? fresh_version(job, job->experiment_before->version, err)
+                                  : no_such("experiment", job->key, err);
+}
+
+static bool find_metric(struct job *job, const struct catalog *catalog, struct error *err)
+{
+    job->metric_before = catalog_metric(catalog, job->key);
+    return job->metric_before ? fresh_version(job, job->metric_before->version, err)
+                              : no_such("metric", job->key, err);
+}
+
+/* --- experiments --- */
+
+/* Whether an exact test can be made of the kind's counts. */
+static bool exact_counts(enum metric_kind kind)
+{
+    return kind == METRIC_BINARY || kind == METRIC_RETENTION || kind == METRIC_NPS ||
+           kind == METRIC_CSAT;
+}
+
+/* Every metric must exist and suit the design's method. */
+static bool metrics_suit(const struct experiment *experiment, const struct catalog *catalog,
+                         struct error *err)
+{
+    size_t index[ROLE_COUNT] = {0};
+    for (size_t i = 0; i < experiment->metric_count; i++) {
+        const struct experiment_metric *use = &experiment->metrics[i];
+        const struct metric *metric = catalog_metric(catalog, slice_of(use->key));
+        char place[64];
+        snprintf(place, sizeof place, "metrics.%s[%zu]", metric_role_word(use->role),
+                 index[use->role]++);
+        if (!metric)
+            return error_set(err, ERROR_INVALID, place, "there is no metric \"%s\"", use->key);
+        if (experiment->design.method == METHOD_EXACT && !exact_counts(metric->kind))
+            return error_set(err, ERROR_INVALID, place,
+                             "the exact method takes binary, retention, nps and csat metrics, and "
+                             "\"%s\" is of kind %s",
+                             use->key, metric_kind_word(metric->kind));
+    }
+    return true;
+}
+
+/* A running or paused experiment holds its part of the layer. */
+static bool layer_free(const struct experiment *experiment, const struct catalog *catalog,
+                       struct error *err)
+{
+    for (size_t i = 0; i < catalog_experiment_count(catalog); i++) {
+        const struct experiment *other = catalog_experiment_at(catalog, i);
+        bool holds = other->state == EXPERIMENT_RUNNING || other->state == EXPERIMENT_PAUSED;
+        if (holds && other->number != experiment->number &&
+            experiment_layers_overlap(experiment, other))
+            return error_set(err, ERROR_CONFLICT, "layer.range",
+                             "overlaps that of the %s experiment \"%s\" in the same layer",
+                             experiment_state_word(other->state), other->key);
+    }
+    return true;
+}
+
+static bool make_created(struct job *job, struct store_txn *txn, const struct catalog *catalog,
+                         struct error *err)
+{
+    uint32_t number;
+    if (!next_number(txn, "experiments", &number, err))
+        return false;
+    job->experiment = experiment_create(job->input, number, job->at, err);
+    if (!job->experiment || !metrics_suit(job->experiment, catalog, err))
+        return false;
+    return !catalog_experiment(catalog, slice_of(job->experiment->key)) ||
+           error_set(err, ERROR_CONFLICT, "key", "there is an experiment \"%s\" already",
+                     job->experiment->key);
+}
+
+/* After an amendment: looks at what the catalog must confirm. */
+static bool amended(struct job *job, const struct catalog *catalog, struct error *err)
+{
+    if (!job->experiment || !metrics_suit(job->experiment, catalog, err))
+        return false;
+    job->rebuild = experiment_counts_differently(job->experiment_before, job->experiment);
+    job->rebuild_experiment = job->experiment->number;
+    return true;
+}
+
+static bool make_amended(struct job *job, struct store_txn *txn, const struct catalog *catalog,
+                         struct error *err)
+{
+    (void)txn;
+    if (!find_experiment(job, catalog, err))
+        return false;
+    job->experiment = experiment_amend(job->experiment_before, job->input, job->at, err);
+    return amended(job, catalog, err);
+}
+
+static bool make_patched(struct job *job, struct store_txn *txn, const struct catalog *catalog,
+                         struct error *err)
+{
+    (void)txn;
+    if (!find_experiment(job, catalog, err))
+        return false;
+    job->experiment = experiment_patch(job->experiment_before, job->input, job->at, err);
+    return amended(job, catalog, err);
+}
+
+static bool make_stepped(struct job *job, struct store_txn *txn, const struct catalog *catalog,
+                         struct error *err)
+{
+    (void)txn;
+    if (!find_experiment(job, catalog, err))
+        return false;
+    job->experiment = experiment_step(job->experiment_before, job->step, job->input, job->at, err);
+    if (!job->experiment)
+        return false;
+    if (job->step != STEP_START && job->step != STEP_NEW_PHASE)
+        return true;
+    return metrics_suit(job->experiment, catalog, err) && layer_free(job->experiment, catalog, err);
+}
+
+static bool make_removed(struct job *job, struct store_txn *txn, const struct catalog *catalog,
+                         struct error *err)
+{
+    (void)txn;
+    if (!find_experiment(job, catalog, err))
+        return false;
+    return job->experiment_before->state == EXPERIMENT_DRAFT ||
+           error_set(err, ERROR_CONFLICT, "state", "is %s: only a draft can be deleted",
+                     experiment_state_word(job->experiment_before->state));
+}
+
+json_t *uplift_experiment_create(struct uplift *uplift, const struct definition_change *change,
+                                 json_t *input, struct error *err)
+{
+    struct job job = {.uplift = uplift,
+                      .change = change,
+                      .input = input,
+                      .action = "experiment.create",
+                      .make = make_created};
+    return answer(&job, err);
+}
+
+json_t *uplift_experiment_amend(struct uplift *uplift, const struct definition_change *change,
+                                struct slice key, json_t *input, struct error *err)
+{
+    struct job job = {.uplift = uplift,
+                      .change = change,
+                      .key = key,
+                      .input = input,
+                      .action = "experiment.amend",
+                      .make = make_amended};
+    return answer(&job, err);
+}
+
+json_t *uplift_experiment_patch(struct uplift *uplift, const struct definition_change *change,
+                                struct slice key, json_t *patch, struct error *err)
+{
+    struct job job = {.uplift = uplift,
+                      .change = change,
+                      .key = key,
+                      .input = patch,
+                      .action = "experiment.amend",
+                      .make = make_patched};
+    return answer(&job, err);
+}
+
+json_t *uplift_experiment_transition(struct uplift *uplift, const struct definition_change *change,
+                                     struct slice key, enum experiment_step step, json_t *options,
+                                     struct error *err)
+{
+    static const char *const actions[] = {"experiment.start",   "experiment.pause",
+                                          "experiment.resume",  "experiment.stop",
+                                          "experiment.archive", "experiment.new-phase"};
+    struct job job = {.uplift = uplift,
+                      .change = change,
+                      .key = key,
+                      .input = options,
+                      .step = step,
+                      .action = actions[step],
+                      .make = make_stepped};
+    return answer(&job, err);
+}
+
+bool uplift_experiment_remove(struct uplift *uplift, const struct definition_change *change,
+                              struct slice key, struct error *err)
+{
+    struct job job = {.uplift = uplift,
+                      .change = change,
+                      .key = key,
+                      .action = "experiment.remove",
+                      .make = make_removed};
+    return perform(&job, err);
+}
+
+/* --- metrics --- */
+
+static bool uses(const struct experiment *experiment, const char *metric)
+{
+    for (size_t i = 0; i < experiment->metric_count; i++) {
+        if (strcmp(experiment->metrics[i].key, metric) == 0)
+            return true;
+    }
+    for (size_t i = 0; i < experiment->past_count; i++) {
+        if (uses(experiment->past[i], metric))
+            return true;
+    }
+    return false;
+}
+
+/* The experiments that must be rebuilt when this metric counts differently. */
+static void rebuild_users(struct job *job, const struct catalog *catalog)
+{
+    for (size_t i = 0; i < catalog_experiment_count(catalog); i++) {
+        const struct experiment *experiment = catalog_experiment_at(catalog, i);
+        if (experiment->state == EXPERIMENT_DRAFT || !uses(experiment, job->metric->key))
+            continue;
+        job->rebuild_experiment = job->rebuild ? 0 : experiment->number;
+        job->rebuild = true;
+    }
+}
+
+static bool make_metric_created(struct job *job, struct store_txn *txn,
+                                const struct catalog *catalog, struct error *err)
+{
+    uint32_t number;
+    if (!next_number(txn, "metrics", &number, err))
+        return false;
+    job->metric = metric_create(job->input, number, job->at, err);
+    if (!job->metric)
+        return false;
+    return !catalog_metric(catalog, slice_of(job->metric->key)) ||
+           error_set(err, ERROR_CONFLICT, "key", "there is a metric \"%s\" already",
+                     job->metric->key);
+}
+
+static bool make_metric_amended(struct job *job, struct store_txn *txn,
+                                const struct catalog *catalog, struct error *err)
+{
+    (void)txn;
+    if (!find_metric(job, catalog, err))
+        return false;
+    job->metric = metric_amend(job->metric_before, job->input, err);
+    if (!job->metric)
+        return false;
+    if (metric_counts_differently(job->metric_before, job->metric))
+        rebuild_users(job, catalog);
+    return true;
+}
+
+static bool make_metric_removed(struct job *job, struct store_txn *txn,
+                                const struct catalog *catalog, struct error *err)
+{
+    (void)txn;
+    if (!find_metric(job, catalog, err))
+        return false;
+    for (size_t i = 0; i < catalog_experiment_count(catalog); i++) {
+        const struct experiment *experiment = catalog_experiment_at(catalog, i);
+        if (uses(experiment, job->metric_before->key))
+            return error_set(err, ERROR_CONFLICT, NULL,
+                             "the experiment \"%s\" uses the metric \"%s\"", experiment->key,
+                             job->metric_before->key);
+    }
+    return true;
+}
+
+json_t *uplift_metric_create(struct uplift *uplift, const struct definition_change *change,
+                             json_t *input, struct error *err)
+{
+    struct job job = {.uplift = uplift,
+                      .change = change,
+                      .input = input,
+                      .action = "metric.create",
+                      .make = make_metric_created};
+    return answer(&job, err);
+}
+
+json_t *uplift_metric_amend(struct uplift *uplift, const struct definition_change *change,
+                            struct slice key, json_t *input, struct error *err)
+{
+    struct job job = {.uplift = uplift,
+                      .change = change,
+                      .key = key,
+                      .input = input,
+                      .action = "metric.amend",
+                      .make = make_metric_amended};
+    return answer(&job, err);
+}
+
+bool uplift_metric_remove(struct uplift *uplift, const struct definition_change *change,
+                          struct slice key, struct error *err)
+{
+    struct job job = {.uplift = uplift,
+                      .change = change,
+                      .key = key,
+                      .action = "metric.remove",
+                      .make = make_metric_removed};
+    return perform(&job, err);
+}
+
+/* --- reading --- */
+
+static json_t *page_of(json_t *list, const char *name, bool more)
+{
+    const json_t *last = json_array_get(list, json_array_size(list) - 1);
+    json_t *next = more && last ? json_incref(json_object_get(last, "key")) : json_null();
+    return json_pack("{s:o, s:o}", name, list, "next", next);
+}
+
+static bool behind(const char *key, struct slice after)
+{
+    size_t len = strlen(key);
+    int order = memcmp(key, after.ptr ? after.ptr : "", len < after.len ? len : after.len);
+    return order > 0 || (order == 0 && len > after.len);
+}
+
+json_t *uplift_experiment_list(struct uplift *uplift, struct slice after, size_t limit)
+{
+    struct catalog *catalog = catalog_acquire(&uplift->catalog);
+    json_t *list = json_array();
+    size_t count = catalog_experiment_count(catalog), i = 0;
+    while (i < count && !behind(catalog_experiment_at(catalog, i)->key, after))
+        i++;
+    for (; i < count && json_array_size(list) < limit; i++)
+        json_array_append_new(list,
+                              json_deep_copy(experiment_json(catalog_experiment_at(catalog, i))));
+    catalog_release(&uplift->catalog, catalog);
+    return page_of(list, "experiments", i < count);
+}
+
+json_t *uplift_metric_list(struct uplift *uplift, struct slice after, size_t limit)
+{
+    struct catalog *catalog = catalog_acquire(&uplift->catalog);
+    json_t *list = json_array();
+    size_t count = catalog_metric_count(catalog), i = 0;
+    while (i < count && !behind(catalog_metric_at(catalog, i)->key, after))
+        i++;
+    for (; i < count && json_array_size(list) < limit; i++)
+        json_array_append_new(list, json_deep_copy(metric_json(catalog_metric_at(catalog, i))));
+    catalog_release(&uplift->catalog, catalog);
+    return page_of(list, "metrics", i < count);
+}
+
+json_t *uplift_experiment_get(struct uplift *uplift, struct slice key, struct error *err)
+{
+    struct catalog *catalog = catalog_acquire(&uplift->catalog);
+    const struct experiment *experiment = catalog_experiment(catalog, key);
+    json_t *shown = experiment ? json_deep_copy(experiment_json(experiment)) : NULL;
+    catalog_release(&uplift->catalog, catalog);
+    if (!shown)
+        no_such("experiment", key, err);
+    return shown;
+}
+
+json_t *uplift_metric_get(struct uplift *uplift, struct slice key, struct error *err)
+{
+    struct catalog *catalog = catalog_acquire(&uplift->catalog);
+    const struct metric *metric = catalog_metric(catalog, key);
+    json_t *shown = metric ? json_deep_copy(metric_json(metric)) : NULL;
+    catalog_release(&uplift->catalog, catalog);
+    if (!shown)
+        no_such("metric", key, err);
+    return shown;
+}
+
+/* --- opening --- */
+
+static bool load_experiments(struct store_txn *txn, struct experiment ***list, size_t *count,
+                             struct error *err)
+{
+    *list = xcalloc(store_count(txn, STORE_EXPERIMENT), sizeof **list);
+    struct slice key, value;
+    struct store_cursor *cursor = store_walk(txn, STORE_EXPERIMENT, NO_SLICE, NO_SLICE);
+    while (err->code == ERROR_NONE && store_next(cursor, &key, &value)) {
+        struct experiment *experiment = experiment_from_stored(value.ptr, value.len, err);
+        if (experiment)
+            (*list)[(*count)++] = experiment;
+    }
+    store_walk_end(&cursor);
+    return err->code == ERROR_NONE;
+}
+
+static bool load_metrics(struct store_txn *txn, struct metric ***list, size_t *count,
+                         struct error *err)
+{
+    *list = xcalloc(store_count(txn, STORE_METRIC), sizeof **list);
+    struct slice key, value;
+    struct store_cursor *cursor = store_walk(txn, STORE_METRIC, NO_SLICE, NO_SLICE);
+    while (err->code == ERROR_NONE && store_next(cursor, &key, &value)) {
+        struct metric *metric = metric_from_stored(value.ptr, value.len, err);
+        if (metric)
+            (*list)[(*count)++] = metric;
+    }
+    store_walk_end(&cursor);
+    return err->code == ERROR_NONE;
+}
+
+bool definitions_load(struct uplift *uplift, struct error *err)
+{
+    struct store_txn *txn = store_read(uplift->store, err);
+    if (!txn)
+        return false;
+    struct experiment **experiments = NULL;
+    struct metric **metrics = NULL;
+    size_t experiment_count = 0, metric_count = 0;
+    bool good = load_experiments(txn, &experiments, &experiment_count, err) &&
+                load_metrics(txn, &metrics, &metric_count, err) && store_healthy(txn, err);
+    store_abort(&txn);
+    if (good)
+        catalog_publish(&uplift->catalog,
+                        catalog_new(1, experiments, experiment_count, metrics, metric_count));
+    for (size_t i = 0; i < experiment_count; i++)
+        experiment_unref(&experiments[i]);
+    for (size_t i = 0; i < metric_count; i++)
+        metric_unref(&metrics[i]);
+    free(experiments);
+    free(metrics);
+    return good;
+}
