@@ -41,7 +41,8 @@ static bool read_common(json_t *json, int64_t now, struct event *event, struct e
     return true;
 }
 
-static bool read_exposure(json_t *json, struct text *text, struct event *event, struct error *err)
+static bool read_exposure(json_t *json, struct arena *arena, struct event *event,
+                          struct error *err)
 {
     json_t *attributes = NULL;
     if (!read_text(json, "experiment", JSON_REQUIRED, 1, 64, &event->name, err) ||
@@ -51,14 +52,13 @@ static bool read_exposure(json_t *json, struct text *text, struct event *event, 
     if (!attributes || json_object_size(attributes) == 0)
         return true;
     char *written = json_text(attributes);
-    size_t from = text->len, len = strlen(written);
-    bool fits = len <= EVENT_ATTRIBUTES_MAX && text_add(text, written, len);
+    size_t len = strlen(written);
+    if (len <= EVENT_ATTRIBUTES_MAX)
+        event->attributes = arena_slice(arena, (struct slice){written, len});
     free(written);
-    if (!fits)
-        return error_set(err, ERROR_INVALID, "attributes", "are longer than %d bytes",
-                         EVENT_ATTRIBUTES_MAX);
-    event->attributes = (struct slice){text->ptr + from, len};
-    return true;
+    return len <= EVENT_ATTRIBUTES_MAX ||
+           error_set(err, ERROR_INVALID, "attributes", "are longer than %d bytes",
+                     EVENT_ATTRIBUTES_MAX);
 }
 
 static bool read_outcome(json_t *json, struct event *event, struct error *err)
@@ -87,7 +87,7 @@ static bool read_feedback(json_t *json, struct event *event, struct error *err)
     return true;
 }
 
-bool event_parse(json_t *json, int64_t now, struct text *text, struct event *event,
+bool event_parse(json_t *json, int64_t now, struct arena *arena, struct event *event,
                  struct error *err)
 {
     struct event read = {0};
@@ -99,7 +99,7 @@ bool event_parse(json_t *json, int64_t now, struct text *text, struct event *eve
         !read_common(json, now, &read, err))
         return false;
     read.type = (enum event_type)(type + 1);
-    bool ok = read.type == EVENT_EXPOSURE  ? read_exposure(json, text, &read, err)
+    bool ok = read.type == EVENT_EXPOSURE  ? read_exposure(json, arena, &read, err)
               : read.type == EVENT_OUTCOME ? read_outcome(json, &read, err)
                                            : read_feedback(json, &read, err);
     if (ok)

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/arena.h"
 #include "core/error.h"
 #include "core/json.h"
 #include "core/text.h"
@@ -45,10 +46,10 @@ static inline int64_t event_time(const struct event *event)
     return event->at < event->received ? event->at : event->received;
 }
 
-/* Reads one event. `now` is the arrival. *text holds what had to be written (the attributes) and
+/* Reads one event. `now` is the arrival. The arena holds what had to be written (the attributes) and
  * must live as long as the event; the rest borrows from `json`. On failure *err tells the place
  * within the event: "value: must be a finite number". */
-bool event_parse(json_t *json, int64_t now, struct text *text, struct event *event,
+bool event_parse(json_t *json, int64_t now, struct arena *arena, struct event *event,
                  struct error *err);
 
 /* Appends the record (version 1) without the customer. */

@@ -1,2 +1,184 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Queue, writer thread, group commit. */
+/* The writer: takes what waits, runs it in one transaction, commits, answers.
+ *
+ * Group commit costs no timer: while one commit waits for the disk, the next group gathers. */
+#include "core/ingest.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+enum { QUEUE_MAX = 200000, GROUP_MAX = 20000 };
+
+struct ingest {
+    struct store *store; /* set at start */
+    size_t queue_max;    /* set at start */
+    pthread_t writer;    /* set at start */
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    struct ingest_job *first, **last; /* lock */
+    bool stopping;                    /* lock */
+    atomic_size_t waiting;
+    atomic_uint_fast64_t commits;
+};
+
+/* Takes the next group off the queue: one alone, or shared ones up to GROUP_MAX. NULL: the end. */
+static struct ingest_job *take_group(struct ingest *ingest)
+{
+    pthread_mutex_lock(&ingest->lock);
+    while (!ingest->first && !ingest->stopping)
+        pthread_cond_wait(&ingest->wake, &ingest->lock);
+    struct ingest_job *group = ingest->first, **end = &group;
+    size_t weight = 0;
+    while (*end && weight < GROUP_MAX && (!(*end)->alone || end == &group)) {
+        bool alone = (*end)->alone;
+        weight += (*end)->weight;
+        end = &(*end)->next;
+        if (alone)
+            break;
+    }
+    if (group) {
+        ingest->first = *end;
+        if (!ingest->first)
+            ingest->last = &ingest->first;
+        *end = NULL;
+    }
+    pthread_mutex_unlock(&ingest->lock);
+    return group;
+}
+
+static void run_group(struct ingest *ingest, struct ingest_job *group)
+{
+    struct error err = {0};
+    struct ingest_run run = {.txn = store_write(ingest->store, &err)};
+    bool ok = run.txn != NULL;
+    if (ok)
+        run.tallies = tally_set_new(run.txn);
+    for (struct ingest_job *job = group; ok && job; job = job->next)
+        ok = job->run(job->data, &run, &err);
+    if (ok)
+        tally_set_flush(run.tallies, run.txn);
+    if (ok)
+        ok = store_commit(&run.txn, &err);
+    else
+        store_abort(&run.txn);
+    if (ok)
+        atomic_fetch_add(&ingest->commits, 1);
+    else if (err.code == ERROR_NONE)
+        error_set(&err, ERROR_IO, NULL, "the write failed");
+    tally_set_free(&run.tallies);
+    for (struct ingest_job *job = group, *next; job; job = next) {
+        next = job->next;
+        atomic_fetch_sub(&ingest->waiting, job->weight);
+        job->done(job->data, &err);
+    }
+}
+
+static void *write_loop(void *data)
+{
+    struct ingest *ingest = data;
+    for (struct ingest_job *group; (group = take_group(ingest));)
+        run_group(ingest, group);
+    return NULL;
+}
+
+struct ingest *ingest_start(struct store *store, size_t queue_max)
+{
+    struct ingest *ingest = xcalloc(1, sizeof *ingest);
+    ingest->store = store;
+    ingest->queue_max = queue_max ? queue_max : QUEUE_MAX;
+    ingest->last = &ingest->first;
+    pthread_mutex_init(&ingest->lock, NULL);
+    pthread_cond_init(&ingest->wake, NULL);
+    if (pthread_create(&ingest->writer, NULL, write_loop, ingest) != 0)
+        error_fatal("cannot start the writer thread");
+    return ingest;
+}
+
+void ingest_stop(struct ingest **ingest)
+{
+    if (!*ingest)
+        return;
+    pthread_mutex_lock(&(*ingest)->lock);
+    (*ingest)->stopping = true;
+    pthread_cond_signal(&(*ingest)->wake);
+    pthread_mutex_unlock(&(*ingest)->lock);
+    pthread_join((*ingest)->writer, NULL);
+    pthread_mutex_destroy(&(*ingest)->lock);
+    pthread_cond_destroy(&(*ingest)->wake);
+    free(*ingest);
+    *ingest = NULL;
+}
+
+bool ingest_submit(struct ingest *ingest, struct ingest_job *job, struct error *err)
+{
+    job->next = NULL;
+    pthread_mutex_lock(&ingest->lock);
+    size_t waiting = atomic_load(&ingest->waiting);
+    bool room = !ingest->stopping && (waiting == 0 || waiting + job->weight <= ingest->queue_max);
+    if (room) {
+        atomic_fetch_add(&ingest->waiting, job->weight);
+        *ingest->last = job;
+        ingest->last = &job->next;
+        pthread_cond_signal(&ingest->wake);
+    }
+    pthread_mutex_unlock(&ingest->lock);
+    return room || error_set(err, ERROR_BUSY, NULL, "too much is waiting to be written; try again");
+}
+
+struct call {
+    pthread_mutex_t lock;
+    pthread_cond_t ended;
+    bool over;
+    struct error *err;
+    bool (*run)(void *data, struct ingest_run *run, struct error *err);
+    void *data;
+};
+
+static bool call_run(void *data, struct ingest_run *run, struct error *err)
+{
+    struct call *call = data;
+    return call->run(call->data, run, err);
+}
+
+static void call_done(void *data, const struct error *err)
+{
+    struct call *call = data;
+    pthread_mutex_lock(&call->lock);
+    if (call->err->code == ERROR_NONE)
+        *call->err = *err;
+    call->over = true;
+    pthread_cond_signal(&call->ended);
+    pthread_mutex_unlock(&call->lock);
+}
+
+bool ingest_call(struct ingest *ingest,
+                 bool (*run)(void *data, struct ingest_run *run, struct error *err), void *data,
+                 struct error *err)
+{
+    struct call call = {.err = err, .run = run, .data = data};
+    struct ingest_job job = {.run = call_run, .done = call_done, .data = &call, .alone = true,
+                             .weight = 1};
+    must(!pthread_equal(pthread_self(), ingest->writer));
+    pthread_mutex_init(&call.lock, NULL);
+    pthread_cond_init(&call.ended, NULL);
+    if (ingest_submit(ingest, &job, err)) {
+        pthread_mutex_lock(&call.lock);
+        while (!call.over)
+            pthread_cond_wait(&call.ended, &call.lock);
+        pthread_mutex_unlock(&call.lock);
+    }
+    pthread_mutex_destroy(&call.lock);
+    pthread_cond_destroy(&call.ended);
+    return err->code == ERROR_NONE;
+}
+
+size_t ingest_waiting(const struct ingest *ingest)
+{
+    return atomic_load(&ingest->waiting);
+}
+
+uint64_t ingest_commits(const struct ingest *ingest)
+{
+    return atomic_load(&ingest->commits);
+}

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The opened application: opening in order, closing in the opposite one; events on their way from
+ * JSON through the writer to an answer; the rebuild in slices. */
+#include "core/uplift.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+
+#include "core/arena.h"
+#include "core/definitions.h"
+#include "core/event.h"
+#include "core/keys.h"
+#include "core/keys_private.h"
+#include "core/ledger.h"
+
+/* --- opening -------------------------------------------------------------------------------- */
+
+static bool load_secret(struct uplift *uplift, struct error *err)
+{
+    struct slice name = slice_of("secret"), found;
+    struct store_txn *txn = store_write(uplift->store, err);
+    if (!txn)
+        return false;
+    if (store_get(txn, STORE_META, name, &found)) {
+        bool whole = found.len == sizeof uplift->secret;
+        if (whole)
+            memcpy(uplift->secret, found.ptr, sizeof uplift->secret);
+        store_abort(&txn);
+        return whole || error_set(err, ERROR_CORRUPT, NULL, "the store's secret is damaged");
+    }
+    randombytes_buf(uplift->secret, sizeof uplift->secret);
+    store_put(txn, STORE_META, name,
+              (struct slice){(const char *)uplift->secret, sizeof uplift->secret});
+    return store_commit(&txn, err);
+}
+
+struct uplift *uplift_open(const char *folder, const struct clock *clock, struct error *err)
+{
+    struct uplift *uplift = xcalloc(1, sizeof *uplift);
+    uplift->clock = *clock;
+    catalog_root_init(&uplift->catalog);
+    if (sodium_init() < 0)
+        error_fatal("libsodium does not start");
+    uplift->store = store_open(folder, 0, err);
+    if (!uplift->store || !load_secret(uplift, err) || !keys_load(uplift, err)) {
+        uplift_close(&uplift);
+        return NULL;
+    }
+    uplift->ingest = ingest_start(uplift->store, 0);
+    if (!definitions_load(uplift, err))
+        uplift_close(&uplift);
+    return uplift;
+}
+
+void uplift_close(struct uplift **uplift)
+{
+    if (!*uplift)
+        return;
+    ingest_stop(&(*uplift)->ingest);
+    keys_unload(*uplift);
+    catalog_root_release(&(*uplift)->catalog);
+    store_close(&(*uplift)->store);
+    sodium_memzero((*uplift)->secret, sizeof (*uplift)->secret);
+    free(*uplift);
+    *uplift = NULL;
+}
+
+/* --- events --------------------------------------------------------------------------------- */
+
+struct uplift_events {
+    struct uplift *uplift;
+    struct ingest_job job;
+    json_t *body; /* the events borrow from it */
+    struct arena arena; /* and from this, what had to be written */
+    struct event *events;
+    bool *duplicates;
+    size_t count;
+    json_t *answer, *rejected;
+    void (*done)(void *data, json_t *answer, const struct error *err);
+    void *data;
+};
+
+static void events_free(struct uplift_events *batch)
+{
+    json_decref(batch->body);
+    json_decref(batch->answer);
+    arena_release(&batch->arena);
+    free(batch->events);
+    free(batch->duplicates);
+    free(batch);
+}
+
+/* An exposure must name what can be exposed, so that a typo is told and not counted nowhere. */
+static bool check_exposure(const struct event *event, const struct catalog *catalog,
+                           struct error *err)
+{
+    if (event->type != EVENT_EXPOSURE)
+        return true;
+    const struct experiment *experiment = catalog_experiment(catalog, event->name);
+    if (!experiment)
+        return error_set(err, ERROR_INVALID, "experiment", "there is no experiment '%.*s'",
+                         (int)event->name.len, event->name.ptr);
+    if (experiment->epoch_count == 0)
+        return error_set(err, ERROR_INVALID, "experiment", "'%s' has not been started",
+                         experiment->key);
+    int epoch = experiment_epoch_at(experiment, event_time(event));
+    const struct experiment *then =
+        epoch < 0 ? experiment : experiment_in_phase(experiment, experiment->epochs[epoch].phase);
+    if (experiment_variant(then, event->variant) < 0)
+        return error_set(err, ERROR_INVALID, "variant", "'%s' has no variant '%.*s'",
+                         experiment->key, (int)event->variant.len, event->variant.ptr);
+    return true;
+}
+
+static void reject(struct uplift_events *batch, size_t index, const struct error *err)
+{
+    char line[ERROR_LINE_MAX];
+    json_array_append_new(batch->rejected,
+                          json_pack("{s:I, s:s}", "index", (json_int_t)index, "error",
+                                    error_line(err, line)));
+}
+
+static void parse_events(struct uplift_events *batch, json_t *list)
+{
+    struct catalog *catalog = catalog_acquire(&batch->uplift->catalog);
+    int64_t now = uplift_now(batch->uplift);
+    size_t index;
+    json_t *item;
+    json_array_foreach(list, index, item)
+    {
+        struct error err = {0};
+        struct event *event = &batch->events[batch->count];
+        if (event_parse(item, now, &batch->arena, event, &err) &&
+            check_exposure(event, catalog, &err))
+            batch->count++;
+        else
+            reject(batch, index, &err);
+    }
+    catalog_release(&batch->uplift->catalog, catalog);
+}
+
+static json_t *event_list(json_t *body, struct error *err)
+{
+    json_t *list = json_is_object(body) ? json_object_get(body, "batch") : NULL;
+    if (list && !json_is_array(list)) {
+        error_set(err, ERROR_INVALID, "batch", "must be an array");
+        return NULL;
+    }
+    if (json_is_array(body))
+        list = body;
+    if (!list && !json_is_object(body)) {
+        error_set(err, ERROR_INVALID, NULL, "must be an array of events or one event");
+        return NULL;
+    }
+    list = list ? json_incref(list) : json_pack("[O]", body);
+    if (json_array_size(list) > UPLIFT_EVENTS_MAX) {
+        json_decref(list);
+        error_set(err, ERROR_TOO_LARGE, NULL, "holds more than %d events", UPLIFT_EVENTS_MAX);
+        return NULL;
+    }
+    return list;
+}
+
+static struct uplift_events *events_new(struct uplift *uplift, json_t *body, struct error *err)
+{
+    json_t *list = event_list(body, err);
+    if (!list)
+        return NULL;
+    size_t room = json_array_size(list);
+    struct uplift_events *batch = xcalloc(1, sizeof *batch);
+    batch->uplift = uplift;
+    batch->body = list;
+    batch->events = xcalloc(room, sizeof *batch->events);
+    batch->duplicates = xcalloc(room, sizeof *batch->duplicates);
+    batch->rejected = json_array();
+    batch->answer = json_pack("{s:o}", "rejected", batch->rejected);
+    parse_events(batch, list);
+    return batch;
+}
+
+static bool run_events(void *data, struct ingest_run *run, struct error *err)
+{
+    struct uplift_events *batch = data;
+    struct catalog *catalog = catalog_acquire(&batch->uplift->catalog);
+    bool ok = ledger_batch(run->txn, run->tallies, batch->uplift->secret, batch->events,
+                           batch->count, catalog, batch->duplicates, err);
+    catalog_release(&batch->uplift->catalog, catalog);
+    return ok;
+}
+
+static void count_answer(struct uplift_events *batch)
+{
+    struct uplift *uplift = batch->uplift;
+    size_t duplicates = 0;
+    for (size_t i = 0; i < batch->count; i++)
+        duplicates += batch->duplicates[i];
+    json_object_set_new(batch->answer, "accepted",
+                        json_integer((json_int_t)(batch->count - duplicates)));
+    json_object_set_new(batch->answer, "duplicates", json_integer((json_int_t)duplicates));
+    atomic_fetch_add(&uplift->accepted, batch->count - duplicates);
+    atomic_fetch_add(&uplift->duplicates, duplicates);
+    atomic_fetch_add(&uplift->rejected, json_array_size(batch->rejected));
+    if (batch->count)
+        atomic_store(&uplift->last_event_at, uplift_now(uplift));
+}
+
+static void finish_events(void *data, const struct error *err)
+{
+    struct uplift_events *batch = data;
+    if (err->code == ERROR_NONE)
+        count_answer(batch);
+    batch->done(batch->data, err->code == ERROR_NONE ? json_incref(batch->answer) : NULL, err);
+    events_free(batch);
+}
+
+bool uplift_events_submit(struct uplift *uplift, json_t *body,
+                          void (*done)(void *data, json_t *answer, const struct error *err),
+                          void *data, struct error *err)
+{
+    struct uplift_events *batch = events_new(uplift, body, err);
+    if (!batch)
+        return false;
+    batch->done = done;
+    batch->data = data;
+    batch->job = (struct ingest_job){.run = run_events, .done = finish_events, .data = batch,
+                                     .weight = batch->count + 1};
+    if (batch->count == 0) {
+        finish_events(batch, err);
+        return true;
+    }
+    if (ingest_submit(uplift->ingest, &batch->job, err))
+        return true;
+    events_free(batch);
+    return false;
+}
+
+struct waiter {
+    pthread_mutex_t lock;
+    pthread_cond_t ended;
+    bool over;
+    json_t *answer;
+    struct error *err;
+};
+
+static void wake(void *data, json_t *answer, const struct error *err)
+{
+    struct waiter *waiter = data;
+    pthread_mutex_lock(&waiter->lock);
+    waiter->answer = answer;
+    if (err != waiter->err && waiter->err->code == ERROR_NONE)
+        *waiter->err = *err;
+    waiter->over = true;
+    pthread_cond_signal(&waiter->ended);
+    pthread_mutex_unlock(&waiter->lock);
+}
+
+json_t *uplift_events(struct uplift *uplift, json_t *body, struct error *err)
+{
+    struct waiter waiter = {.err = err};
+    pthread_mutex_init(&waiter.lock, NULL);
+    pthread_cond_init(&waiter.ended, NULL);
+    if (uplift_events_submit(uplift, body, wake, &waiter, err)) {
+        pthread_mutex_lock(&waiter.lock);
+        while (!waiter.over)
+            pthread_cond_wait(&waiter.ended, &waiter.lock);
+        pthread_mutex_unlock(&waiter.lock);
+    }
+    pthread_mutex_destroy(&waiter.lock);
+    pthread_cond_destroy(&waiter.ended);
+    return waiter.answer;
+}
+
+/* --- rebuild -------------------------------------------------------------------------------- */
+
+enum { REBUILD_SLICE = 2000 };
+
+struct rebuild {
+    struct uplift *uplift;
+    struct ingest_job job;
+    uint64_t next;
+};
+
+static bool run_rebuild(void *data, struct ingest_run *run, struct error *err)
+{
+    struct rebuild *rebuild = data;
+    struct uplift *uplift = rebuild->uplift;
+    struct catalog *catalog = catalog_acquire(&uplift->catalog);
+    bool ok = true;
+    atomic_store(&uplift->rebuild.of, ledger_last_customer(run->txn));
+    for (int i = 0; ok && i < REBUILD_SLICE && rebuild->next; i++) {
+        rebuild->next = ledger_next_customer(run->txn, rebuild->next);
+        if (rebuild->next) {
+            ok = ledger_customer(run->txn, run->tallies, rebuild->next, catalog, err);
+            atomic_store(&uplift->rebuild.done, rebuild->next);
+            rebuild->next++;
+        }
+    }
+    catalog_release(&uplift->catalog, catalog);
+    return ok;
+}
+
+static void go_on(void *data, const struct error *err)
+{
+    struct rebuild *rebuild = data;
+    struct uplift *uplift = rebuild->uplift;
+    struct error refused = {0};
+    if (err->code == ERROR_NONE && rebuild->next &&
+        ingest_submit(uplift->ingest, &rebuild->job, &refused))
+        return;
+    atomic_store(&uplift->rebuild.of, 0);
+    atomic_store(&uplift->rebuild.done, 0);
+    free(rebuild);
+}
+
+void uplift_rebuild(struct uplift *uplift, uint32_t experiment)
+{
+    struct rebuild *rebuild = xcalloc(1, sizeof *rebuild);
+    struct error refused = {0};
+    *rebuild = (struct rebuild){.uplift = uplift, .next = 1};
+    rebuild->job = (struct ingest_job){.run = run_rebuild, .done = go_on, .data = rebuild,
+                                       .alone = true, .weight = 1};
+    atomic_store(&uplift->rebuild.experiment, experiment);
+    if (!ingest_submit(uplift->ingest, &rebuild->job, &refused))
+        free(rebuild);
+}
