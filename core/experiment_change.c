@@ -198,10 +198,13 @@ struct experiment *experiment_amend(const struct experiment *e, json_t *input, i
         !json_check_same(input, e->json, experiment_server_fields, err))
         return NULL;
     json_t *whole = amended(e, input);
-    struct experiment *next = experiment_parse(whole, err);
-    if (next && !may_become(e, next, err))
-        experiment_unref(&next);
-    else if (next && e->state != EXPERIMENT_DRAFT && next->traffic > e->traffic)
+    /* Compared before the epochs are read, which must fit the variants: a variant more is then
+     * refused for what it is. */
+    struct experiment *wanted = experiment_parse_definition(whole, err), *next = NULL;
+    if (wanted && may_become(e, wanted, err))
+        next = experiment_parse(whole, err);
+    experiment_unref(&wanted);
+    if (next && e->state != EXPERIMENT_DRAFT && next->traffic > e->traffic)
         next = with_epoch(whole, next, now, err);
     json_decref(whole);
     return next;

@@ -83,6 +83,27 @@ static bool unsupported(const struct json_place *place, const char *name, struct
     return false;
 }
 
+bool experiment_check_depth(const json_t *value, const struct json_place *place, int levels,
+                            struct error *err)
+{
+    if (levels < 0)
+        return json_fail(place, err, "must be nested less deeply");
+    const char *name;
+    json_t *inner;
+    size_t i;
+    json_object_foreach((json_t *)value, name, inner)
+    {
+        if (!experiment_check_depth(inner, place, levels - 1, err))
+            return false;
+    }
+    json_array_foreach(value, i, inner)
+    {
+        if (!experiment_check_depth(inner, place, levels - 1, err))
+            return false;
+    }
+    return true;
+}
+
 /* A string for the item of a list: as json_read_string does it for members. */
 static bool read_item_string(json_t *value, const struct json_place *place, size_t most,
                              const char **out, struct error *err)
@@ -196,6 +217,8 @@ static bool read_audience(struct experiment *e, json_t *whole, struct error *err
     if (json_object_size(audience) == 0)
         return true;
     struct json_place place = json_member(JSON_TOP, "audience");
+    if (!experiment_check_depth(audience, &place, EXPERIMENT_LEVELS_MAX, err))
+        return false;
     e->private->audience = json_deep_copy(audience);
     e->audience = condition_compile(e->private->audience, &place, err);
     return e->audience != NULL;
@@ -503,4 +526,9 @@ static struct experiment *parse(json_t *whole, bool present, struct error *err)
 struct experiment *experiment_parse(json_t *whole, struct error *err)
 {
     return parse(whole, true, err);
+}
+
+struct experiment *experiment_parse_definition(json_t *whole, struct error *err)
+{
+    return parse(whole, false, err);
 }

@@ -30,6 +30,8 @@ bool experiment_check_input(json_t *input, struct error *err);
 /* The whole of an experiment: the definition, the server's fields, "number" and "past" (the wholes
  * of earlier phases, without their own past). `whole` is only read. */
 struct experiment *experiment_parse(json_t *whole, struct error *err);
+/* The same without its past and its epochs. */
+struct experiment *experiment_parse_definition(json_t *whole, struct error *err);
 /* The whole of this experiment: a new reference whose members may be replaced, not changed. */
 json_t *experiment_whole(const struct experiment *experiment);
 
@@ -42,6 +44,12 @@ bool experiment_read_list(struct experiment *experiment, json_t *object,
                           size_t bytes_most, const char ***out, size_t *count, struct error *err);
 /* The index of a text in a list, or `count`. */
 size_t experiment_find_text(const char *const *list, size_t count, const char *text);
+
+/* Refuses a value of more than `levels` levels: what a client nests must leave room for what the
+ * store wraps around it, or it could be written and never read. */
+bool experiment_check_depth(const json_t *value, const struct json_place *place, int levels,
+                            struct error *err);
+enum { EXPERIMENT_LEVELS_MAX = 64 };
 
 /* The JSON for the API from the parsed fields. New reference. */
 json_t *experiment_write(const struct experiment *experiment);

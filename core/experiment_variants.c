@@ -192,6 +192,9 @@ static bool read_value(struct experiment *e, json_t *object, const struct json_p
     if (variant != first && value && strcmp(type_word(value), type_word(first->value)) != 0)
         return json_fail_at(place, "value", err, "must be a %s, as that of the first variant",
                             type_word(first->value));
+    struct json_place at = json_member(place, "value");
+    if (value && !experiment_check_depth(value, &at, EXPERIMENT_LEVELS_MAX, err))
+        return false;
     e->private->values_left_out = !value;
     variant->value = value ? json_deep_copy(value) : json_string(variant->key);
     if (!variant->value)
