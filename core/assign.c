@@ -1,2 +1,140 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* One decision and its reason. */
+/* One decision: each step either settles it or hands on to the next. */
+#include "core/assign.h"
+
+#include "core/bucket.h"
+#include "core/condition.h"
+#include "core/json.h"
+
+const char *assign_reason_word(enum assign_reason reason)
+{
+    static const char *const words[] = {
+#define REASON(name, word) word,
+#include "core/assign.def"
+#undef REASON
+    };
+    return words[reason];
+}
+
+static struct assignment settle(enum assign_reason reason, int variant)
+{
+    return (struct assignment){.variant = variant, .reason = reason, .bucket = -1};
+}
+
+/* Takes over `details`. */
+static void note(json_t *trace, const char *step, bool passed, json_t *details)
+{
+    if (!trace)
+        return;
+    json_t *row = json_pack("{s:s, s:b}", "step", step, "passed", (int)passed);
+    json_object_update_missing(row, details);
+    json_decref(details);
+    json_array_append_new(trace, row);
+}
+
+static bool in_layer(const struct experiment *experiment, struct slice customer, json_t *trace)
+{
+    if (!experiment->layer_key)
+        return true;
+    double n = bucket_of(slice_of(experiment->layer_key), customer);
+    struct range range = {experiment->layer_range[0], experiment->layer_range[1]};
+    bool in = bucket_in(n, range);
+    if (trace)
+        note(trace, "layer", in,
+             json_pack("{s:s, s:f, s:[f,f]}", "seed", experiment->layer_key, "bucket", n, "range",
+                       range.from, range.to));
+    return in;
+}
+
+static bool in_audience(const struct experiment *experiment, struct slice customer,
+                        const json_t *attributes, json_t *trace)
+{
+    if (!experiment->audience)
+        return true;
+    json_t *seen = attributes ? json_copy((json_t *)(uintptr_t)attributes) : json_object();
+    json_object_set_new(seen, "id", json_stringn(customer.ptr, customer.len));
+    bool in = condition_matches(experiment->audience, seen, NULL);
+    if (trace)
+        note(trace, "audience", in,
+             json_pack("{s:O?, s:O}", "condition",
+                       json_object_get(experiment_json(experiment), "audience"), "attributes",
+                       seen));
+    json_decref(seen);
+    return in;
+}
+
+static struct assignment choose(const struct experiment *experiment, struct slice customer,
+                                json_t *trace)
+{
+    struct range ranges[EXPERIMENT_VARIANTS_MAX];
+    double weights[EXPERIMENT_VARIANTS_MAX];
+    experiment_weights(experiment, weights);
+    bucket_ranges(experiment->variant_count, experiment->traffic, weights, ranges);
+    double n = bucket_of(slice_of(experiment->seed), customer);
+    int variant = bucket_choose(n, ranges, experiment->variant_count);
+    if (trace) {
+        json_t *list = json_array();
+        for (size_t i = 0; i < experiment->variant_count; i++)
+            json_array_append_new(list, json_pack("{s:s, s:[f,f]}", "variant",
+                                                  experiment->variants[i].key, "range",
+                                                  ranges[i].from, ranges[i].to));
+        note(trace, "bucket", variant >= 0,
+             json_pack("{s:s, s:f, s:f, s:o}", "seed", experiment->seed, "bucket", n, "traffic",
+                       experiment->traffic, "ranges", list));
+    }
+    struct assignment result = variant < 0 ? settle(ASSIGN_NOT_IN_TRAFFIC, 0)
+                                           : settle(ASSIGN_ASSIGNED, variant);
+    result.bucket = n;
+    result.in_experiment = variant >= 0;
+    return result;
+}
+
+static bool decides(enum experiment_state state)
+{
+    return state == EXPERIMENT_RUNNING || state == EXPERIMENT_PAUSED || state == EXPERIMENT_STOPPED;
+}
+
+static struct assignment decide_stopped(const struct experiment *experiment, struct slice customer,
+                                        const json_t *attributes, json_t *trace)
+{
+    if (experiment->winner < 0)
+        return settle(ASSIGN_STOPPED, 0);
+    if (!in_audience(experiment, customer, attributes, trace))
+        return settle(ASSIGN_NOT_IN_AUDIENCE, 0);
+    return settle(ASSIGN_WINNER, experiment->winner);
+}
+
+struct assignment assign_decide(const struct experiment *experiment, struct slice customer,
+                                const json_t *attributes, json_t *trace)
+{
+    note(trace, "state", decides(experiment->state),
+         trace ? json_pack("{s:s}", "state", experiment_state_word(experiment->state)) : NULL);
+    if (!decides(experiment->state))
+        return settle(ASSIGN_NOT_RUNNING, -1);
+    int override = experiment_override(experiment, customer);
+    if (override >= 0) {
+        note(trace, "override", true,
+             trace ? json_pack("{s:s}", "variant", experiment->variants[override].key) : NULL);
+        return settle(ASSIGN_OVERRIDE, override);
+    }
+    if (experiment->state == EXPERIMENT_PAUSED)
+        return settle(ASSIGN_PAUSED, 0);
+    if (experiment->state == EXPERIMENT_STOPPED)
+        return decide_stopped(experiment, customer, attributes, trace);
+    if (!in_layer(experiment, customer, trace))
+        return settle(ASSIGN_NOT_IN_LAYER, 0);
+    if (!in_audience(experiment, customer, attributes, trace))
+        return settle(ASSIGN_NOT_IN_AUDIENCE, 0);
+    return choose(experiment, customer, trace);
+}
+
+json_t *assign_json(const struct experiment *experiment, struct assignment assignment)
+{
+    const struct variant *variant =
+        assignment.variant < 0 ? NULL : &experiment->variants[assignment.variant];
+    return json_pack("{s:s, s:s?, s:O?, s:s, s:o, s:b}", "experiment", experiment->key, "variant",
+                     variant ? variant->key : NULL, "value", variant ? variant->value : NULL,
+                     "reason", assign_reason_word(assignment.reason), "bucket",
+                     assignment.bucket < 0 ? json_null() : json_real(assignment.bucket),
+                     "in_experiment", (int)assignment.in_experiment);
+}
