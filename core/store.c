@@ -16,6 +16,7 @@
 
 enum { READERS_MAX = 1024 };
 static const size_t default_map = (size_t)1 << 40;
+static const size_t least_map = (size_t)1 << 30;
 
 struct store {
     MDB_env *env; /* set at open */
@@ -86,7 +87,7 @@ static bool lock_folder(struct store *store, const char *folder, struct error *e
     return error_set_errno(err, ERROR_IO, folder, "cannot be locked");
 }
 
-static bool open_env(struct store *store, const char *folder, size_t map, struct error *err)
+static int try_env(struct store *store, const char *folder, size_t map)
 {
     int code = mdb_env_create(&store->env);
     if (code == 0)
@@ -94,9 +95,25 @@ static bool open_env(struct store *store, const char *folder, size_t map, struct
     if (code == 0)
         code = mdb_env_set_maxreaders(store->env, READERS_MAX);
     if (code == 0)
-        code = mdb_env_set_mapsize(store->env, map ? map : default_map);
+        code = mdb_env_set_mapsize(store->env, map);
     if (code == 0)
         code = mdb_env_open(store->env, folder, MDB_NOTLS | MDB_NORDAHEAD, 0600);
+    return code;
+}
+
+/* Addresses may be scarcer than the default asks for (ulimit -v, ThreadSanitizer): it is tried in
+ * quarters then, which bounds the store earlier. An environment that failed to open is of no use.
+ */
+static bool open_env(struct store *store, const char *folder, size_t map, struct error *err)
+{
+    size_t size = map ? map : default_map;
+    int code = try_env(store, folder, size);
+    while (code == ENOMEM && !map && size > least_map) {
+        mdb_env_close(store->env);
+        store->env = NULL;
+        size /= 4;
+        code = try_env(store, folder, size);
+    }
     if (code == 0)
         mdb_reader_check(store->env, NULL);
     return code == 0 || fail(code, "cannot open the store", err);
@@ -299,8 +316,8 @@ bool store_next(struct store_cursor *cursor, struct slice *key, struct slice *va
     if (!cursor->cursor || cursor->txn->failed)
         return false;
     if (!cursor->fresh &&
-        !note(cursor->txn,
-              mdb_cursor_get(cursor->cursor, &cursor->key, &cursor->value, MDB_NEXT), MDB_NOTFOUND))
+        !note(cursor->txn, mdb_cursor_get(cursor->cursor, &cursor->key, &cursor->value, MDB_NEXT),
+              MDB_NOTFOUND))
         return false;
     cursor->fresh = false;
     struct slice found = slice(cursor->key), prefix = key_slice(&cursor->prefix);
@@ -336,8 +353,7 @@ bool store_last(struct store_txn *txn, enum store_table table, struct slice pref
                 struct slice *key, struct slice *value)
 {
     MDB_cursor *cursor = NULL;
-    if (txn->failed ||
-        !note(txn, mdb_cursor_open(txn->txn, txn->store->tables[table], &cursor), 0))
+    if (txn->failed || !note(txn, mdb_cursor_open(txn->txn, txn->store->tables[table], &cursor), 0))
         return false;
     struct store_key bound = {0};
     key_bytes(&bound, prefix);
@@ -345,10 +361,10 @@ bool store_last(struct store_txn *txn, enum store_table table, struct slice pref
     bool bounded = behind(&bound);
     k = val(key_slice(&bound));
     bool beyond = bounded && note(txn, mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE), MDB_NOTFOUND);
-    bool found = note(txn, mdb_cursor_get(cursor, &k, &v, beyond ? MDB_PREV : MDB_LAST),
-                      MDB_NOTFOUND) &&
-                 k.mv_size >= prefix.len &&
-                 (prefix.len == 0 || memcmp(k.mv_data, prefix.ptr, prefix.len) == 0);
+    bool found =
+        note(txn, mdb_cursor_get(cursor, &k, &v, beyond ? MDB_PREV : MDB_LAST), MDB_NOTFOUND) &&
+        k.mv_size >= prefix.len &&
+        (prefix.len == 0 || memcmp(k.mv_data, prefix.ptr, prefix.len) == 0);
     mdb_cursor_close(cursor);
     if (!found)
         return false;
