@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The audit trail: rows, pages, and that tampering breaks the chain. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include <ftw.h>
+#include <unistd.h>
+
+#include "core/audit.h"
+#include "core/json.h"
+
+struct place {
+    char folder[64];
+    struct store *store;
+};
+
+static int remove_one(const char *path, const struct stat *info, int type, struct FTW *ftw)
+{
+    (void)info, (void)type, (void)ftw;
+    return remove(path);
+}
+
+/* A store with five rows. */
+static int setup(void **state)
+{
+    struct place *place = xcalloc(1, sizeof *place);
+    struct error err = {0};
+    snprintf(place->folder, sizeof place->folder, "/tmp/uplift-audit-XXXXXX");
+    if (!mkdtemp(place->folder))
+        return -1;
+    place->store = store_open(place->folder, 0, &err);
+    struct store_txn *txn = store_write(place->store, &err);
+    for (int i = 0; i < 5; i++) {
+        json_t *after = json_pack("{s:i}", "version", i + 1);
+        audit_append(txn, 1000 * i, "ann", "experiment.amend", "e", NULL, after);
+        json_decref(after);
+    }
+    *state = place;
+    return store_commit(&txn, &err) ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    struct place *place = *state;
+    store_close(&place->store);
+    int failed = nftw(place->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    free(place);
+    return failed;
+}
+
+static void test_audit__rows_come_newest_first_in_pages(void **state)
+{
+    struct place *place = *state;
+    struct error err = {0};
+    struct store_txn *txn = store_read(place->store, &err);
+    json_t *rows = audit_list(txn, 0, 2, &err);
+    assert_int_equal(json_array_size(rows), 2);
+    json_t *first = json_array_get(rows, 0);
+    assert_int_equal(json_integer_value(json_object_get(first, "number")), 5);
+    assert_string_equal(json_string_value(json_object_get(first, "at")), "1970-01-01T00:00:04Z");
+    assert_true(json_is_null(json_object_get(first, "before")));
+    assert_int_equal(json_string_length(json_object_get(first, "digest")), 64);
+    json_decref(rows);
+    rows = audit_list(txn, 4, 10, &err);
+    assert_int_equal(json_array_size(rows), 3);
+    json_decref(rows);
+    rows = audit_list(txn, 1, 10, &err);
+    assert_int_equal(json_array_size(rows), 0);
+    json_decref(rows);
+    store_abort(&txn);
+}
+
+static void verify(struct store *store, const char *expected)
+{
+    struct error err = {0};
+    struct store_txn *txn = store_read(store, &err);
+    assert_true(audit_verify(txn, NULL, &err) == !*expected);
+    assert_string_equal(err.message, expected);
+    store_abort(&txn);
+}
+
+static void test_audit__a_changed_row_breaks_the_chain(void **state)
+{
+    struct place *place = *state;
+    struct error err = {0};
+    verify(place->store, "");
+    struct store_txn *txn = store_write(place->store, &err);
+    struct store_key key = {0};
+    key_u64(&key, 3);
+    struct slice value;
+    assert_true(store_get(txn, STORE_AUDIT, key_slice(&key), &value));
+    char *bytes = xmalloc(value.len);
+    memcpy(bytes, value.ptr, value.len);
+    bytes[value.len - 2] ^= 1;
+    store_put(txn, STORE_AUDIT, key_slice(&key), (struct slice){bytes, value.len});
+    assert_true(store_commit(&txn, &err));
+    free(bytes);
+    verify(place->store, "row 3 of the audit trail is damaged");
+}
+
+static void test_audit__a_row_taken_out_breaks_the_chain(void **state)
+{
+    struct place *place = *state;
+    struct error err = {0};
+    struct store_txn *txn = store_write(place->store, &err);
+    struct store_key key = {0};
+    key_u64(&key, 2);
+    assert_true(store_delete(txn, STORE_AUDIT, key_slice(&key)));
+    assert_true(store_commit(&txn, &err));
+    verify(place->store, "row 2 of the audit trail is damaged");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_audit__rows_come_newest_first_in_pages),
+        TEST(test_audit__a_changed_row_breaks_the_chain),
+        TEST(test_audit__a_row_taken_out_breaks_the_chain),
+    };
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return cmocka_run_group_tests_name("audit", tests, NULL, NULL);
+}

@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Services over definitions, in a real store in a folder of its own: what is answered, what is
+ * there after opening again, what is refused, and many callers at once. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include <ftw.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include "core/audit.h"
+#include "core/definitions.h"
+#include "core/json.h"
+#include "core/uplift.h"
+
+#define NOW INT64_C(1793613600000)
+
+static int64_t fixed_now(void *data)
+{
+    (void)data;
+    return NOW;
+}
+
+static const struct clock fixed_clock = {fixed_now, NULL};
+static const struct definition_change anyhow = {"test", 0, -1};
+
+struct place {
+    char folder[64];
+    struct uplift *uplift;
+};
+
+static struct uplift *opened(const char *folder)
+{
+    struct error err = {0};
+    struct uplift *uplift = uplift_open(folder, &fixed_clock, &err);
+    assert_string_equal(err.message, "");
+    return uplift;
+}
+
+static int setup(void **state)
+{
+    struct place *place = xcalloc(1, sizeof *place);
+    snprintf(place->folder, sizeof place->folder, "/tmp/uplift-definitions-XXXXXX");
+    if (!mkdtemp(place->folder))
+        return -1;
+    place->uplift = opened(place->folder);
+    *state = place;
+    return 0;
+}
+
+static int remove_one(const char *path, const struct stat *info, int type, struct FTW *ftw)
+{
+    (void)info, (void)type, (void)ftw;
+    return remove(path);
+}
+
+static int teardown(void **state)
+{
+    struct place *place = *state;
+    uplift_close(&place->uplift);
+    int failed = nftw(place->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    free(place);
+    return failed;
+}
+
+static json_t *read_json(const char *text)
+{
+    struct error err = {0};
+    json_t *value = json_parse(text, strlen(text), 0, &err);
+    assert_string_equal(err.message, "");
+    return value;
+}
+
+static void assert_error(struct error *err, enum error_code code, const char *expected)
+{
+    char line[ERROR_LINE_MAX];
+    assert_string_equal(error_line(err, line), expected);
+    assert_int_equal(err->code, code);
+    error_clear(err);
+}
+
+/* Checks a member of the answer, which it releases, against JSON text. */
+static void assert_answer(json_t *answer, const char *member, const char *expected)
+{
+    assert_non_null(answer);
+    char *text = json_text(json_object_get(answer, member));
+    assert_string_equal(text, expected);
+    free(text);
+    json_decref(answer);
+}
+
+static json_t *create(struct uplift *uplift, const char *text, struct error *err)
+{
+    json_t *input = read_json(text);
+    json_t *answer = uplift_experiment_create(uplift, &anyhow, input, err);
+    json_decref(input);
+    return answer;
+}
+
+static json_t *create_metric(struct uplift *uplift, const char *text, struct error *err)
+{
+    json_t *input = read_json(text);
+    json_t *answer = uplift_metric_create(uplift, &anyhow, input, err);
+    json_decref(input);
+    return answer;
+}
+
+static json_t *step(struct uplift *uplift, const char *key, enum experiment_step which,
+                    struct error *err)
+{
+    return uplift_experiment_transition(uplift, &anyhow, slice_of(key), which, NULL, err);
+}
+
+static json_t *patch(struct uplift *uplift, const char *key, int64_t version, const char *text,
+                     struct error *err)
+{
+    struct definition_change change = {"test", version, -1};
+    json_t *input = read_json(text);
+    json_t *answer = uplift_experiment_patch(uplift, &change, slice_of(key), input, err);
+    json_decref(input);
+    return answer;
+}
+
+#define TWO "\"variants\": [{\"key\": \"a\"}, {\"key\": \"b\"}]"
+
+static void test_definitions__are_there_after_opening_again(void **state)
+{
+    struct place *place = *state;
+    struct error err = {0};
+    assert_answer(create_metric(place->uplift, "{\"key\": \"m\", \"kind\": \"nps\"}", &err),
+                  "created_at", "\"2026-11-02T10:00:00Z\"");
+    assert_answer(create(place->uplift,
+                         "{\"key\": \"e\", " TWO ", \"metrics\": {\"primary\": [\"m\"]}}", &err),
+                  "version", "1");
+    assert_answer(create(place->uplift, "{\"key\": \"f\", " TWO "}", &err), "state", "\"draft\"");
+    assert_answer(step(place->uplift, "e", STEP_START, &err), "state", "\"running\"");
+    json_t *before = uplift_experiment_get(place->uplift, slice_of("e"), &err);
+    uplift_close(&place->uplift);
+    place->uplift = opened(place->folder);
+    json_t *after = uplift_experiment_get(place->uplift, slice_of("e"), &err);
+    assert_true(json_equal(before, after));
+    json_decref(before);
+    json_decref(after);
+    assert_answer(uplift_metric_get(place->uplift, slice_of("m"), &err), "kind", "\"nps\"");
+    struct catalog *catalog = catalog_acquire(&place->uplift->catalog);
+    assert_string_equal(catalog_experiment_numbered(catalog, 2)->key, "f");
+    catalog_release(&place->uplift->catalog, catalog);
+}
+
+static void test_definitions__refuse_what_is_not_there_or_taken(void **state)
+{
+    struct uplift *uplift = ((struct place *)*state)->uplift;
+    struct error err = {0};
+    assert_null(
+        create(uplift, "{\"key\": \"e\", " TWO ", \"metrics\": {\"guardrail\": [\"m\"]}}", &err));
+    assert_error(&err, ERROR_INVALID, "metrics.guardrail[0]: there is no metric \"m\"");
+    assert_answer(create(uplift, "{\"key\": \"e\", " TWO "}", &err), "key", "\"e\"");
+    assert_null(create(uplift, "{\"key\": \"e\", " TWO "}", &err));
+    assert_error(&err, ERROR_CONFLICT, "key: there is an experiment \"e\" already");
+    assert_null(uplift_experiment_get(uplift, slice_of("x"), &err));
+    assert_error(&err, ERROR_NOT_FOUND, "there is no experiment \"x\"");
+    assert_null(step(uplift, "x", STEP_START, &err));
+    assert_error(&err, ERROR_NOT_FOUND, "there is no experiment \"x\"");
+    assert_null(uplift_metric_get(uplift, slice_of("x"), &err));
+    assert_error(&err, ERROR_NOT_FOUND, "there is no metric \"x\"");
+    assert_null(create(uplift, "{\"key\": \"g\"}", &err));
+    assert_error(&err, ERROR_INVALID, "variants: is missing");
+    struct catalog *catalog = catalog_acquire(&uplift->catalog);
+    assert_int_equal(catalog_experiment_count(catalog), 1); /* no trace of what was refused */
+    catalog_release(&uplift->catalog, catalog);
+}
+
+static void test_definitions__exact_takes_counts_only(void **state)
+{
+    struct uplift *uplift = ((struct place *)*state)->uplift;
+    struct error err = {0};
+    json_decref(
+        create_metric(uplift, "{\"key\": \"r\", \"kind\": \"mean\", \"event\": \"o\"}", &err));
+    assert_null(create(uplift,
+                       "{\"key\": \"e\", " TWO
+                       ", \"design\": {\"method\": \"exact\"}, \"metrics\": "
+                       "{\"secondary\": [\"r\"]}}",
+                       &err));
+    assert_error(&err, ERROR_INVALID,
+                 "metrics.secondary[0]: the exact method takes binary, retention, nps and csat "
+                 "metrics, and \"r\" is of kind mean");
+}
+
+static void test_definitions__a_stale_version_is_refused(void **state)
+{
+    struct uplift *uplift = ((struct place *)*state)->uplift;
+    struct error err = {0};
+    json_decref(create(uplift, "{\"key\": \"e\", " TWO "}", &err));
+    assert_answer(patch(uplift, "e", 1, "{\"name\": \"N\"}", &err), "version", "2");
+    assert_null(patch(uplift, "e", 1, "{\"name\": \"M\"}", &err));
+    assert_error(&err, ERROR_STALE, "version: is 2 by now, not 1");
+    struct definition_change stale = {"test", 7, -1};
+    assert_false(uplift_experiment_remove(uplift, &stale, slice_of("e"), &err));
+    assert_error(&err, ERROR_STALE, "version: is 2 by now, not 7");
+    assert_answer(uplift_experiment_get(uplift, slice_of("e"), &err), "name", "\"N\"");
+}
+
+static void test_definitions__drafts_and_unused_metrics_are_removed(void **state)
+{
+    struct uplift *uplift = ((struct place *)*state)->uplift;
+    struct error err = {0};
+    json_decref(create_metric(uplift, "{\"key\": \"m\", \"kind\": \"nps\"}", &err));
+    json_decref(
+        create(uplift, "{\"key\": \"e\", " TWO ", \"metrics\": {\"primary\": [\"m\"]}}", &err));
+    assert_false(uplift_metric_remove(uplift, &anyhow, slice_of("m"), &err));
+    assert_error(&err, ERROR_CONFLICT, "the experiment \"e\" uses the metric \"m\"");
+    assert_true(uplift_experiment_remove(uplift, &anyhow, slice_of("e"), &err));
+    assert_true(uplift_metric_remove(uplift, &anyhow, slice_of("m"), &err));
+    assert_null(uplift_experiment_get(uplift, slice_of("e"), &err));
+    error_clear(&err);
+    json_decref(create(uplift, "{\"key\": \"e\", " TWO "}", &err));
+    struct catalog *catalog = catalog_acquire(&uplift->catalog);
+    assert_int_equal(catalog_experiment(catalog, slice_of("e"))->number, 2); /* never 1 again */
+    catalog_release(&uplift->catalog, catalog);
+    json_decref(step(uplift, "e", STEP_START, &err));
+    assert_false(uplift_experiment_remove(uplift, &anyhow, slice_of("e"), &err));
+    assert_error(&err, ERROR_CONFLICT, "state: is running: only a draft can be deleted");
+}
+
+static void test_definitions__a_layer_is_shared_without_overlap(void **state)
+{
+    struct uplift *uplift = ((struct place *)*state)->uplift;
+    struct error err = {0};
+    json_decref(create(
+        uplift, "{\"key\": \"e\", " TWO ", \"layer\": {\"key\": \"l\", \"range\": [0, 0.5]}}",
+        &err));
+    json_decref(create(
+        uplift, "{\"key\": \"f\", " TWO ", \"layer\": {\"key\": \"l\", \"range\": [0.4, 1]}}",
+        &err));
+    json_decref(step(uplift, "e", STEP_START, &err));
+    json_decref(step(uplift, "e", STEP_PAUSE, &err));
+    assert_null(step(uplift, "f", STEP_START, &err));
+    assert_error(&err, ERROR_CONFLICT,
+                 "layer.range: overlaps that of the paused experiment \"e\" in the same layer");
+    json_decref(patch(uplift, "f", 0, "{\"layer\": {\"range\": [0.5, 1]}}", &err));
+    assert_answer(step(uplift, "f", STEP_START, &err), "state", "\"running\"");
+    json_t *wider = read_json("{\"layer\": {\"range\": [0.2, 1]}}");
+    assert_null(
+        uplift_experiment_transition(uplift, &anyhow, slice_of("f"), STEP_NEW_PHASE, wider, &err));
+    assert_int_equal(err.code, ERROR_CONFLICT);
+    error_clear(&err);
+    json_decref(step(uplift, "e", STEP_STOP, &err));
+    assert_answer(
+        uplift_experiment_transition(uplift, &anyhow, slice_of("f"), STEP_NEW_PHASE, wider, &err),
+        "phase", "2");
+    json_decref(wider);
+}
+
+static void test_definitions__lists_come_in_pages(void **state)
+{
+    struct uplift *uplift = ((struct place *)*state)->uplift;
+    struct error err = {0};
+    static const char *const keys[] = {"c", "a", "b.1", "b"};
+    for (int i = 0; i < 4; i++) {
+        char text[128];
+        snprintf(text, sizeof text, "{\"key\": \"%s\", " TWO "}", keys[i]);
+        json_decref(create(uplift, text, &err));
+    }
+    json_t *page = uplift_experiment_list(uplift, slice_of(""), 3);
+    json_t *list = json_object_get(page, "experiments");
+    assert_int_equal(json_array_size(list), 3);
+    assert_string_equal(json_string_value(json_object_get(page, "next")), "b.1");
+    assert_string_equal(json_string_value(json_object_get(json_array_get(list, 0), "key")), "a");
+    json_decref(page);
+    page = uplift_experiment_list(uplift, slice_of("b.1"), 3);
+    list = json_object_get(page, "experiments");
+    assert_int_equal(json_array_size(list), 1);
+    assert_true(json_is_null(json_object_get(page, "next")));
+    json_decref(page);
+    page = uplift_metric_list(uplift, slice_of(""), 3);
+    assert_int_equal(json_array_size(json_object_get(page, "metrics")), 0);
+    json_decref(page);
+}
+
+static void test_definitions__changes_may_be_dated_back(void **state)
+{
+    struct uplift *uplift = ((struct place *)*state)->uplift;
+    struct error err = {0};
+    struct definition_change then = {"demo", 0, NOW - 20 * WHEN_DAY};
+    json_decref(create(uplift, "{\"key\": \"e\", " TWO "}", &err));
+    assert_answer(
+        uplift_experiment_transition(uplift, &then, slice_of("e"), STEP_START, NULL, &err),
+        "started_at", "\"2026-10-13T10:00:00Z\"");
+}
+
+static void test_definitions__every_change_is_in_the_trail(void **state)
+{
+    struct uplift *uplift = ((struct place *)*state)->uplift;
+    struct error err = {0};
+    struct definition_change ann = {"ann", 0, -1};
+    json_decref(create(uplift, "{\"key\": \"e\", " TWO "}", &err));
+    json_decref(uplift_experiment_transition(uplift, &ann, slice_of("e"), STEP_START, NULL, &err));
+    assert_null(step(uplift, "e", STEP_START, &err)); /* refused: no row */
+    error_clear(&err);
+    struct store_txn *txn = store_read(uplift->store, &err);
+    uint64_t rows = 0;
+    assert_true(audit_verify(txn, &rows, &err));
+    assert_int_equal(rows, 2);
+    json_t *list = audit_list(txn, 0, 10, &err);
+    json_t *last = json_array_get(list, 0);
+    assert_string_equal(json_string_value(json_object_get(last, "who")), "ann");
+    assert_string_equal(json_string_value(json_object_get(last, "action")), "experiment.start");
+    json_t *before = json_object_get(last, "before"), *after = json_object_get(last, "after");
+    assert_string_equal(json_string_value(json_object_get(before, "state")), "draft");
+    assert_string_equal(json_string_value(json_object_get(after, "state")), "running");
+    json_decref(list);
+    store_abort(&txn);
+}
+
+enum { CALLERS = 4, CALLS = 10 };
+
+/* Patches blindly, as fast as answers come: each success must have made one version. */
+static void *caller(void *data)
+{
+    intptr_t done = 0;
+    for (int i = 0; i < CALLS; i++) {
+        struct error err = {0};
+        json_t *input = json_pack("{s:o}", "name", json_sprintf("n%d", i));
+        json_t *answer = uplift_experiment_patch(data, &anyhow, slice_of("e"), input, &err);
+        done += answer != NULL;
+        json_decref(answer);
+        json_decref(input);
+    }
+    return (void *)done;
+}
+
+static void test_definitions__callers_at_once_take_turns(void **state)
+{
+    struct uplift *uplift = ((struct place *)*state)->uplift;
+    struct error err = {0};
+    json_decref(create(uplift, "{\"key\": \"e\", " TWO "}", &err));
+    pthread_t threads[CALLERS];
+    intptr_t done = 0;
+    for (int i = 0; i < CALLERS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, caller, uplift), 0);
+    for (int i = 0; i < CALLERS; i++) {
+        void *count;
+        pthread_join(threads[i], &count);
+        done += (intptr_t)count;
+    }
+    assert_int_equal(done, CALLERS * CALLS);
+    assert_answer(uplift_experiment_get(uplift, slice_of("e"), &err), "version", "41");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_definitions__are_there_after_opening_again),
+        TEST(test_definitions__refuse_what_is_not_there_or_taken),
+        TEST(test_definitions__exact_takes_counts_only),
+        TEST(test_definitions__a_stale_version_is_refused),
+        TEST(test_definitions__drafts_and_unused_metrics_are_removed),
+        TEST(test_definitions__a_layer_is_shared_without_overlap),
+        TEST(test_definitions__lists_come_in_pages),
+        TEST(test_definitions__changes_may_be_dated_back),
+        TEST(test_definitions__every_change_is_in_the_trail),
+        TEST(test_definitions__callers_at_once_take_turns),
+    };
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return cmocka_run_group_tests_name("definitions", tests, NULL, NULL);
+}
