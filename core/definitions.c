@@ -83,6 +83,8 @@ static bool job_run(void *data, struct ingest_run *run, struct error *err)
         write_experiment(job, run->txn);
     else if (good)
         write_metric(job, run->txn);
+    if (good && job->rebuild)
+        uplift_rebuild_due(run->txn);
     catalog_release(&job->uplift->catalog, catalog);
     return good && store_healthy(run->txn, err);
 }

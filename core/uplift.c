@@ -34,6 +34,8 @@ static bool load_secret(struct uplift *uplift, struct error *err)
     return store_commit(&txn, err);
 }
 
+static void resume_rebuild(struct uplift *uplift);
+
 struct uplift *uplift_open(const char *folder, const struct clock *clock, struct error *err)
 {
     struct uplift *uplift = xcalloc(1, sizeof *uplift);
@@ -49,6 +51,8 @@ struct uplift *uplift_open(const char *folder, const struct clock *clock, struct
     uplift->ingest = ingest_start(uplift->store, 0);
     if (!definitions_load(uplift, err))
         uplift_close(&uplift);
+    else
+        resume_rebuild(uplift);
     return uplift;
 }
 
@@ -204,13 +208,20 @@ static void count_answer(struct uplift_events *batch)
         atomic_store(&uplift->last_event_at, uplift_now(uplift));
 }
 
+/* Everything is let go before the caller hears: counts of references are not to be changed by two
+ * threads at once. */
 static void finish_events(void *data, const struct error *err)
 {
     struct uplift_events *batch = data;
-    if (err->code == ERROR_NONE)
+    void (*done)(void *, json_t *, const struct error *) = batch->done;
+    void *done_data = batch->data;
+    json_t *answer = NULL;
+    if (err->code == ERROR_NONE) {
         count_answer(batch);
-    batch->done(batch->data, err->code == ERROR_NONE ? json_incref(batch->answer) : NULL, err);
+        answer = json_incref(batch->answer);
+    }
     events_free(batch);
+    done(done_data, answer, err);
 }
 
 bool uplift_events_submit(struct uplift *uplift, json_t *body,
@@ -278,7 +289,27 @@ struct rebuild {
     struct uplift *uplift;
     struct ingest_job job;
     uint64_t next;
+    uint64_t due; /* the note that this one began with; a later change leaves another */
 };
+
+static const char due_name[] = "rebuild-due";
+
+/* The note, which grows with each change, or 0. */
+static uint64_t read_due(struct store_txn *txn)
+{
+    struct slice value;
+    uint64_t due = 0;
+    if (store_get(txn, STORE_META, slice_of(due_name), &value))
+        unkey_u64(&value, &due);
+    return due;
+}
+
+void uplift_rebuild_due(struct store_txn *txn)
+{
+    struct store_key value = {0};
+    key_u64(&value, read_due(txn) + 1);
+    store_put(txn, STORE_META, slice_of(due_name), key_slice(&value));
+}
 
 static bool run_rebuild(void *data, struct ingest_run *run, struct error *err)
 {
@@ -286,6 +317,8 @@ static bool run_rebuild(void *data, struct ingest_run *run, struct error *err)
     struct uplift *uplift = rebuild->uplift;
     struct catalog *catalog = catalog_acquire(&uplift->catalog);
     bool ok = true;
+    if (rebuild->next == 1)
+        rebuild->due = read_due(run->txn);
     atomic_store(&uplift->rebuild.of, ledger_last_customer(run->txn));
     for (int i = 0; ok && i < REBUILD_SLICE && rebuild->next; i++) {
         rebuild->next = ledger_next_customer(run->txn, rebuild->next);
@@ -295,6 +328,8 @@ static bool run_rebuild(void *data, struct ingest_run *run, struct error *err)
             rebuild->next++;
         }
     }
+    if (ok && rebuild->next == 0 && read_due(run->txn) == rebuild->due)
+        store_delete(run->txn, STORE_META, slice_of(due_name));
     catalog_release(&uplift->catalog, catalog);
     return ok;
 }
@@ -310,6 +345,16 @@ static void go_on(void *data, const struct error *err)
     atomic_store(&uplift->rebuild.of, 0);
     atomic_store(&uplift->rebuild.done, 0);
     free(rebuild);
+}
+
+static void resume_rebuild(struct uplift *uplift)
+{
+    struct error err = {0};
+    struct store_txn *txn = store_read(uplift->store, &err);
+    bool due = txn && read_due(txn) > 0;
+    store_abort(&txn);
+    if (due)
+        uplift_rebuild(uplift, 0);
 }
 
 void uplift_rebuild(struct uplift *uplift, uint32_t experiment)

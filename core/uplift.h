@@ -69,5 +69,8 @@ json_t *uplift_events(struct uplift *uplift, json_t *body, struct error *err);
 /* Counts an experiment (0: all) anew from history in the background, in slices between other
  * writes. Callable from the writer thread. */
 void uplift_rebuild(struct uplift *uplift, uint32_t experiment);
+/* Notes in the transaction of a change that a rebuild is due, so that one cut off by a crash is
+ * begun again by uplift_open. The writer then calls uplift_rebuild after the commit. */
+void uplift_rebuild_due(struct store_txn *txn);
 
 #endif

@@ -16,6 +16,7 @@
 #include "core/audit.h"
 #include "core/definitions.h"
 #include "core/json.h"
+#include "core/tally.h"
 #include "core/uplift.h"
 
 #define NOW INT64_C(1793613600000)
@@ -317,6 +318,92 @@ static void test_definitions__every_change_is_in_the_trail(void **state)
     store_abort(&txn);
 }
 
+static void send_events(struct uplift *uplift, const char *text)
+{
+    struct error err = {0};
+    json_t *events = read_json(text);
+    assert_answer(uplift_events(uplift, events, &err), "rejected", "[]");
+    json_decref(events);
+}
+
+static bool add_up(void *data, const struct tally_name *name, const struct tally *tally)
+{
+    if (name->metric == 1 && name->segment.len == 0)
+        *(double *)data += sum_value(&tally->sum);
+    return true;
+}
+
+/* The sum of metric 1 over all variants, once it is `wanted` or five seconds have passed. */
+static double sum_becomes(struct uplift *uplift, double wanted)
+{
+    double sum = -1;
+    for (int i = 0; i < 500 && sum != wanted; i++) {
+        struct error err = {0};
+        struct store_txn *txn = store_read(uplift->store, &err);
+        sum = 0;
+        assert_true(tally_each(txn, NO_SLICE, add_up, &sum, &err));
+        store_abort(&txn);
+        if (sum != wanted)
+            usleep(10000);
+    }
+    return sum;
+}
+
+static void test_definitions__a_metric_that_counts_differently_is_rebuilt(void **state)
+{
+    struct uplift *uplift = ((struct place *)*state)->uplift;
+    struct error err = {0};
+    struct definition_change then = {"test", 0, NOW - 20 * WHEN_DAY};
+    json_decref(create_metric(uplift,
+                              "{\"key\": \"m\", \"kind\": \"mean\", \"event\": \"order\", "
+                              "\"window_days\": 1}",
+                              &err));
+    json_decref(
+        create(uplift, "{\"key\": \"e\", " TWO ", \"metrics\": {\"primary\": [\"m\"]}}", &err));
+    json_decref(uplift_experiment_transition(uplift, &then, slice_of("e"), STEP_START, NULL, &err));
+    send_events(uplift, "[{\"type\": \"exposure\", \"customer\": \"c\", \"experiment\": \"e\", "
+                        "\"variant\": \"b\", \"at\": \"2026-10-20T00:00:00Z\"}, "
+                        "{\"type\": \"outcome\", \"customer\": \"c\", \"name\": \"order\", "
+                        "\"value\": 1, \"at\": \"2026-10-20T12:00:00Z\"}, "
+                        "{\"type\": \"outcome\", \"customer\": \"c\", \"name\": \"order\", "
+                        "\"value\": 10, \"at\": \"2026-10-24T00:00:00Z\"}]");
+    assert_true(sum_becomes(uplift, 1) == 1);
+    json_t *wider = read_json("{\"kind\": \"mean\", \"event\": \"order\", \"window_days\": 7}");
+    assert_answer(uplift_metric_amend(uplift, &anyhow, slice_of("m"), wider, &err), "version", "2");
+    json_decref(wider);
+    assert_true(sum_becomes(uplift, 11) == 11);
+}
+
+static bool due(struct uplift *uplift)
+{
+    struct error err = {0};
+    struct store_txn *txn = store_read(uplift->store, &err);
+    bool there = store_get(txn, STORE_META, slice_of("rebuild-due"), NULL);
+    store_abort(&txn);
+    return there;
+}
+
+static bool note_due(void *data, struct ingest_run *run, struct error *err)
+{
+    (void)data;
+    uplift_rebuild_due(run->txn);
+    return store_healthy(run->txn, err);
+}
+
+/* As after a crash between a change and the end of its rebuild. */
+static void test_definitions__a_rebuild_cut_off_is_begun_again(void **state)
+{
+    struct place *place = *state;
+    struct error err = {0};
+    assert_true(ingest_call(place->uplift->ingest, note_due, NULL, &err));
+    assert_true(due(place->uplift));
+    uplift_close(&place->uplift);
+    place->uplift = opened(place->folder);
+    for (int i = 0; i < 500 && due(place->uplift); i++)
+        usleep(10000);
+    assert_false(due(place->uplift));
+}
+
 enum { CALLERS = 4, CALLS = 10 };
 
 /* Patches blindly, as fast as answers come: each success must have made one version. */
@@ -366,6 +453,8 @@ int main(void)
         TEST(test_definitions__lists_come_in_pages),
         TEST(test_definitions__changes_may_be_dated_back),
         TEST(test_definitions__every_change_is_in_the_trail),
+        TEST(test_definitions__a_metric_that_counts_differently_is_rebuilt),
+        TEST(test_definitions__a_rebuild_cut_off_is_begun_again),
         TEST(test_definitions__callers_at_once_take_turns),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
