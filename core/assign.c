@@ -132,8 +132,10 @@ json_t *assign_json(const struct experiment *experiment, struct assignment assig
 {
     const struct variant *variant =
         assignment.variant < 0 ? NULL : &experiment->variants[assignment.variant];
-    return json_pack("{s:s, s:s?, s:O?, s:s, s:o, s:b}", "experiment", experiment->key, "variant",
-                     variant ? variant->key : NULL, "value", variant ? variant->value : NULL,
+    /* A copy: references to one value are not to be counted by many threads at once. */
+    json_t *value = variant ? json_deep_copy(variant->value) : NULL;
+    return json_pack("{s:s, s:s?, s:o?, s:s, s:o, s:b}", "experiment", experiment->key, "variant",
+                     variant ? variant->key : NULL, "value", value,
                      "reason", assign_reason_word(assignment.reason), "bucket",
                      assignment.bucket < 0 ? json_null() : json_real(assignment.bucket),
                      "in_experiment", (int)assignment.in_experiment);

@@ -54,7 +54,8 @@ struct factor {
 struct variant {
     const char *key, *name; /* name is the key where left out */
     double weight;          /* as given, 0 or more; the sum of all is above 0 */
-    json_t *value;          /* borrowed; all variants have one JSON type */
+    json_t *value;          /* all have one type; json_deep_copy to keep it: no reference across
+                             * threads */
     size_t *levels;         /* per factor an index into its levels; NULL without factors */
 };
 
