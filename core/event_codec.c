@@ -9,7 +9,7 @@
 #include <endian.h>
 #include <string.h>
 
-enum { VERSION = 1, TYPE_MASK = 0x0f, TIMED = 0x10, VALUED = 0x20 };
+enum { CODEC = 1, TYPE_MASK = 0x0f, TIMED = 0x10, VALUED = 0x20 };
 
 static void put_varint(struct text *out, uint64_t value)
 {
@@ -94,8 +94,8 @@ bool event_encode(const struct event *event, struct text *out)
 {
     struct event copy = *event;
     int64_t late = event->received - event->at;
-    unsigned char head[2] = {VERSION, (unsigned char)(event->type | (event->timed ? TIMED : 0) |
-                                                      (event->has_value ? VALUED : 0))};
+    unsigned char head[2] = {CODEC, (unsigned char)(event->type | (event->timed ? TIMED : 0) |
+                                                    (event->has_value ? VALUED : 0))};
     text_add(out, head, sizeof head);
     put_varint(out, (uint64_t)event->at);
     put_varint(out, (uint64_t)late << 1 ^ (uint64_t)(late >> 63));
@@ -111,7 +111,7 @@ bool event_decode(struct slice record, struct event *event)
 {
     struct event read = {.value = 1};
     uint64_t at, late;
-    if (record.len < 2 || record.ptr[0] != VERSION)
+    if (record.len < 2 || record.ptr[0] != CODEC)
         return false;
     unsigned char flags = (unsigned char)record.ptr[1];
     read.type = (enum event_type)(flags & TYPE_MASK);
