@@ -8,7 +8,7 @@
 #include "core/experiment_parse.h"
 #include "core/json.h"
 
-void experiment_put(json_t *object, const char *name, json_t *value)
+void experiment_set(json_t *object, const char *name, json_t *value)
 {
     if (json_object_set_new(object, name, value) != 0)
         error_fatal("out of memory while writing an experiment");
@@ -37,8 +37,8 @@ static json_t *write_layer(const struct experiment *e)
     json_t *layer = json_object(), *range = json_array();
     append(range, json_figure(e->layer_range[0]));
     append(range, json_figure(e->layer_range[1]));
-    experiment_put(layer, "key", json_string(e->layer_key));
-    experiment_put(layer, "range", range);
+    experiment_set(layer, "key", json_string(e->layer_key));
+    experiment_set(layer, "range", range);
     return layer;
 }
 
@@ -48,8 +48,8 @@ static json_t *write_factors(const struct experiment *e)
     for (size_t f = 0; f < e->factor_count; f++) {
         const struct factor *factor = &e->factors[f];
         json_t *object = json_object();
-        experiment_put(object, "key", json_string(factor->key));
-        experiment_put(object, "levels", write_list(factor->levels, factor->level_count));
+        experiment_set(object, "key", json_string(factor->key));
+        experiment_set(object, "levels", write_list(factor->levels, factor->level_count));
         append(factors, object);
     }
     return factors;
@@ -58,17 +58,17 @@ static json_t *write_factors(const struct experiment *e)
 static json_t *write_variant(const struct experiment *e, const struct variant *variant)
 {
     json_t *object = json_object();
-    experiment_put(object, "key", json_string(variant->key));
-    experiment_put(object, "name", json_string(variant->name));
-    experiment_put(object, "weight", json_figure(variant->weight));
-    experiment_put(object, "value", json_incref(variant->value));
+    experiment_set(object, "key", json_string(variant->key));
+    experiment_set(object, "name", json_string(variant->name));
+    experiment_set(object, "weight", json_figure(variant->weight));
+    experiment_set(object, "value", json_incref(variant->value));
     if (!variant->levels)
         return object;
     json_t *levels = json_object();
     for (size_t f = 0; f < e->factor_count; f++)
-        experiment_put(levels, e->factors[f].key,
+        experiment_set(levels, e->factors[f].key,
                        json_string(e->factors[f].levels[variant->levels[f]]));
-    experiment_put(object, "levels", levels);
+    experiment_set(object, "levels", levels);
     return object;
 }
 
@@ -89,7 +89,7 @@ static json_t *write_metrics(const struct experiment *e)
             if (e->metrics[i].role == (enum metric_role)role)
                 append(list, json_string(e->metrics[i].key));
         }
-        experiment_put(metrics, metric_role_word((enum metric_role)role), list);
+        experiment_set(metrics, metric_role_word((enum metric_role)role), list);
     }
     return metrics;
 }
@@ -97,16 +97,16 @@ static json_t *write_metrics(const struct experiment *e)
 static json_t *write_design(const struct design *design)
 {
     json_t *object = json_object();
-    experiment_put(object, "method", json_string(design_method_word(design->method)));
-    experiment_put(object, "alpha", json_figure(design->alpha));
-    experiment_put(object, "sides", json_string(design_sides_word(design->sides)));
-    experiment_put(object, "effect", json_string(design_effect_word(design->effect)));
-    experiment_put(object, "tuning", json_figure(design->tuning));
-    experiment_put(object, "correction", json_string(design_correction_word(design->correction)));
-    experiment_put(object, "power", json_figure(design->power));
-    experiment_put(object, "min_days", json_integer(design->min_days));
+    experiment_set(object, "method", json_string(design_method_word(design->method)));
+    experiment_set(object, "alpha", json_figure(design->alpha));
+    experiment_set(object, "sides", json_string(design_sides_word(design->sides)));
+    experiment_set(object, "effect", json_string(design_effect_word(design->effect)));
+    experiment_set(object, "tuning", json_figure(design->tuning));
+    experiment_set(object, "correction", json_string(design_correction_word(design->correction)));
+    experiment_set(object, "power", json_figure(design->power));
+    experiment_set(object, "min_days", json_integer(design->min_days));
     if (design->planned_days > 0)
-        experiment_put(object, "planned_days", json_integer(design->planned_days));
+        experiment_set(object, "planned_days", json_integer(design->planned_days));
     return object;
 }
 
@@ -119,11 +119,11 @@ static json_t *write_epochs(const struct experiment *e)
         json_t *object = json_object(), *weights = json_array();
         for (size_t v = 0; v < then->variant_count; v++)
             append(weights, json_figure(epoch->weights[v]));
-        experiment_put(object, "phase", json_integer(epoch->phase));
-        experiment_put(object, "started_at", json_when(epoch->started_at));
-        experiment_put(object, "traffic", json_figure(epoch->traffic));
-        experiment_put(object, "weights", weights);
-        experiment_put(object, "seed", json_string(epoch->seed));
+        experiment_set(object, "phase", json_integer(epoch->phase));
+        experiment_set(object, "started_at", json_when(epoch->started_at));
+        experiment_set(object, "traffic", json_figure(epoch->traffic));
+        experiment_set(object, "weights", weights);
+        experiment_set(object, "seed", json_string(epoch->seed));
         append(epochs, object);
     }
     return epochs;
@@ -132,52 +132,52 @@ static json_t *write_epochs(const struct experiment *e)
 static void write_definition(const struct experiment *e, json_t *object)
 {
     const struct experiment_private *private = e->private;
-    experiment_put(object, "key", json_string(e->key));
-    experiment_put(object, "name", json_string(e->name));
-    experiment_put(object, "hypothesis", json_string(e->hypothesis));
-    experiment_put(object, "owner", json_string(e->owner));
-    experiment_put(object, "tags", write_list(e->tags, e->tag_count));
-    experiment_put(object, "state", json_string(experiment_state_word(e->state)));
-    experiment_put(object, "audience",
+    experiment_set(object, "key", json_string(e->key));
+    experiment_set(object, "name", json_string(e->name));
+    experiment_set(object, "hypothesis", json_string(e->hypothesis));
+    experiment_set(object, "owner", json_string(e->owner));
+    experiment_set(object, "tags", write_list(e->tags, e->tag_count));
+    experiment_set(object, "state", json_string(experiment_state_word(e->state)));
+    experiment_set(object, "audience",
                    private->audience ? json_incref(private->audience) : json_object());
-    experiment_put(object, "traffic", json_figure(e->traffic));
-    experiment_put(object, "layer", write_layer(e));
-    experiment_put(object, "seed", json_string(e->seed));
+    experiment_set(object, "traffic", json_figure(e->traffic));
+    experiment_set(object, "layer", write_layer(e));
+    experiment_set(object, "seed", json_string(e->seed));
     if (e->factor_count > 0)
-        experiment_put(object, "factors", write_factors(e));
-    experiment_put(object, "variants", write_variants(e));
-    experiment_put(object, "overrides",
+        experiment_set(object, "factors", write_factors(e));
+    experiment_set(object, "variants", write_variants(e));
+    experiment_set(object, "overrides",
                    private->overrides ? json_incref(private->overrides) : json_object());
-    experiment_put(object, "segments", write_list(e->segments, e->segment_count));
-    experiment_put(object, "metrics", write_metrics(e));
-    experiment_put(object, "design", write_design(&e->design));
+    experiment_set(object, "segments", write_list(e->segments, e->segment_count));
+    experiment_set(object, "metrics", write_metrics(e));
+    experiment_set(object, "design", write_design(&e->design));
 }
 
 json_t *experiment_write(const struct experiment *e)
 {
     json_t *object = json_object();
     write_definition(e, object);
-    experiment_put(object, "winner",
+    experiment_set(object, "winner",
                    e->winner >= 0 ? json_string(e->variants[e->winner].key) : json_null());
-    experiment_put(object, "phase", json_integer(e->phase));
-    experiment_put(object, "version", json_integer(e->version));
-    experiment_put(object, "created_at", json_when(e->created_at));
-    experiment_put(object, "started_at", json_when(e->started_at));
-    experiment_put(object, "stopped_at", json_when(e->stopped_at));
-    experiment_put(object, "epochs", write_epochs(e));
+    experiment_set(object, "phase", json_integer(e->phase));
+    experiment_set(object, "version", json_integer(e->version));
+    experiment_set(object, "created_at", json_when(e->created_at));
+    experiment_set(object, "started_at", json_when(e->started_at));
+    experiment_set(object, "stopped_at", json_when(e->stopped_at));
+    experiment_set(object, "epochs", write_epochs(e));
     return object;
 }
 
 json_t *experiment_whole(const struct experiment *e)
 {
     json_t *whole = json_copy(e->json);
-    experiment_put(whole, "number", json_integer(e->number));
+    experiment_set(whole, "number", json_integer(e->number));
     if (e->past_count == 0)
         return whole;
     json_t *past = json_array();
     for (size_t i = 0; i < e->past_count; i++)
         append(past, experiment_whole(e->past[i]));
-    experiment_put(whole, "past", past);
+    experiment_set(whole, "past", past);
     return whole;
 }
 
@@ -192,15 +192,15 @@ const json_t *experiment_json(const struct experiment *experiment)
 static json_t *fresh(json_t *input, uint32_t number, int64_t now)
 {
     json_t *whole = json_copy(input);
-    experiment_put(whole, "number", json_integer(number));
-    experiment_put(whole, "state", json_string(experiment_state_word(EXPERIMENT_DRAFT)));
-    experiment_put(whole, "winner", json_null());
-    experiment_put(whole, "phase", json_integer(1));
-    experiment_put(whole, "version", json_integer(1));
-    experiment_put(whole, "created_at", json_when(now));
-    experiment_put(whole, "started_at", json_null());
-    experiment_put(whole, "stopped_at", json_null());
-    experiment_put(whole, "epochs", json_array());
+    experiment_set(whole, "number", json_integer(number));
+    experiment_set(whole, "state", json_string(experiment_state_word(EXPERIMENT_DRAFT)));
+    experiment_set(whole, "winner", json_null());
+    experiment_set(whole, "phase", json_integer(1));
+    experiment_set(whole, "version", json_integer(1));
+    experiment_set(whole, "created_at", json_when(now));
+    experiment_set(whole, "started_at", json_null());
+    experiment_set(whole, "stopped_at", json_null());
+    experiment_set(whole, "epochs", json_array());
     return whole;
 }
 

@@ -44,14 +44,14 @@ static json_t *merge_patch(const json_t *target, const json_t *patch)
         if (json_is_null(value))
             json_object_del(merged, name);
         else
-            experiment_put(merged, name, merge_patch(json_object_get(merged, name), value));
+            experiment_set(merged, name, merge_patch(json_object_get(merged, name), value));
     }
     return merged;
 }
 
 static void set_state(json_t *whole, enum experiment_state state)
 {
-    experiment_put(whole, "state", json_string(experiment_state_word(state)));
+    experiment_set(whole, "state", json_string(experiment_state_word(state)));
 }
 
 /* Opens an epoch at `now` with what the experiment now has; false where that lies before the epoch
@@ -68,14 +68,14 @@ static bool open_epoch(json_t *whole, const struct experiment *next, int64_t now
     json_t *weights = json_array(), *epoch = json_object();
     for (size_t i = 0; i < next->variant_count; i++)
         json_array_append_new(weights, json_figure(next->variants[i].weight));
-    experiment_put(epoch, "phase", json_integer(next->phase));
-    experiment_put(epoch, "started_at", json_when(now));
-    experiment_put(epoch, "traffic", json_figure(next->traffic));
-    experiment_put(epoch, "weights", weights);
-    experiment_put(epoch, "seed", json_string(next->seed));
+    experiment_set(epoch, "phase", json_integer(next->phase));
+    experiment_set(epoch, "started_at", json_when(now));
+    experiment_set(epoch, "traffic", json_figure(next->traffic));
+    experiment_set(epoch, "weights", weights);
+    experiment_set(epoch, "seed", json_string(next->seed));
     json_t *epochs = json_copy(json_object_get(whole, "epochs"));
     json_array_append_new(epochs, epoch);
-    experiment_put(whole, "epochs", epochs);
+    experiment_set(whole, "epochs", epochs);
     return true;
 }
 
@@ -98,11 +98,11 @@ static json_t *amended(const struct experiment *e, json_t *input)
     for (const char *const *name = experiment_definition_fields; *name; name++) {
         json_t *value = json_object_get(input, *name);
         if (value)
-            experiment_put(whole, *name, json_incref(value));
+            experiment_set(whole, *name, json_incref(value));
         else if (strcmp(*name, "key") != 0)
             json_object_del(whole, *name);
     }
-    experiment_put(whole, "version", json_integer(e->version + 1));
+    experiment_set(whole, "version", json_integer(e->version + 1));
     return whole;
 }
 
@@ -267,7 +267,7 @@ static struct experiment *start(const struct experiment *e, json_t *whole, int64
                                 struct error *err)
 {
     set_state(whole, EXPERIMENT_RUNNING);
-    experiment_put(whole, "started_at", json_when(now));
+    experiment_set(whole, "started_at", json_when(now));
     return open_epoch(whole, e, now, err) ? experiment_parse(whole, err) : NULL;
 }
 
@@ -283,8 +283,8 @@ static struct experiment *stop(const struct experiment *e, json_t *whole, json_t
         return NULL;
     }
     json_t *winner = json_object_get(options, "winner");
-    experiment_put(whole, "winner", winner ? json_incref(winner) : json_null());
-    experiment_put(whole, "stopped_at", json_when(now));
+    experiment_set(whole, "winner", winner ? json_incref(winner) : json_null());
+    experiment_set(whole, "stopped_at", json_when(now));
     set_state(whole, EXPERIMENT_STOPPED);
     return experiment_parse(whole, err);
 }
@@ -294,8 +294,8 @@ static struct experiment *stop(const struct experiment *e, json_t *whole, json_t
 static void turn_phase(const struct experiment *e, json_t *whole, json_t *patch)
 {
     json_t *then = json_copy(e->json);
-    experiment_put(then, "epochs", json_array());
-    experiment_put(then, "number", json_integer(e->number));
+    experiment_set(then, "epochs", json_array());
+    experiment_set(then, "number", json_integer(e->number));
     json_t *past = json_object_get(whole, "past");
     past = past ? json_copy(past) : json_array();
     json_array_append_new(past, then);
@@ -303,15 +303,15 @@ static void turn_phase(const struct experiment *e, json_t *whole, json_t *patch)
     for (const char *const *name = experiment_definition_fields; *name; name++) {
         json_t *value = json_object_get(input, *name);
         if (value)
-            experiment_put(whole, *name, json_incref(value));
+            experiment_set(whole, *name, json_incref(value));
         else
             json_object_del(whole, *name);
     }
     json_decref(input);
     if (!json_object_get(patch, "seed"))
         json_object_del(whole, "seed");
-    experiment_put(whole, "past", past);
-    experiment_put(whole, "phase", json_integer(e->phase + 1));
+    experiment_set(whole, "past", past);
+    experiment_set(whole, "phase", json_integer(e->phase + 1));
 }
 
 static struct experiment *new_phase(const struct experiment *e, json_t *whole, json_t *patch,
@@ -339,7 +339,7 @@ struct experiment *experiment_step(const struct experiment *e, enum experiment_s
         (step != STEP_STOP && step != STEP_NEW_PHASE && !no_options(options, err)))
         return NULL;
     json_t *whole = experiment_whole(e);
-    experiment_put(whole, "version", json_integer(e->version + 1));
+    experiment_set(whole, "version", json_integer(e->version + 1));
     struct experiment *next = NULL;
     if (step == STEP_START)
         next = start(e, whole, now, err);

@@ -55,6 +55,6 @@ enum { EXPERIMENT_LEVELS_MAX = 64 };
 json_t *experiment_write(const struct experiment *experiment);
 
 /* Sets a member, taking the value over; ends the process when memory is out. */
-void experiment_put(json_t *object, const char *name, json_t *value);
+void experiment_set(json_t *object, const char *name, json_t *value);
 
 #endif

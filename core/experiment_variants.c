@@ -79,11 +79,11 @@ static json_t *combination(const struct experiment *e, size_t index)
     for (size_t f = 0; f < e->factor_count; f++) {
         const char *level = e->factors[f].levels[picks[f]];
         text_printf(&key, "%s%s", f ? "-" : "", level);
-        experiment_put(levels, e->factors[f].key, json_string(level));
+        experiment_set(levels, e->factors[f].key, json_string(level));
     }
     json_t *variant = json_object();
-    experiment_put(variant, "key", json_string(key.ptr));
-    experiment_put(variant, "levels", levels);
+    experiment_set(variant, "key", json_string(key.ptr));
+    experiment_set(variant, "levels", levels);
     text_release(&key);
     return variant;
 }

@@ -61,8 +61,8 @@ json_t *json_parse(const char *bytes, size_t len, size_t flags, struct error *er
 bool json_check_fields(json_t *object, const struct json_place *place, const char *const *known,
                        struct error *err);
 
-/* Refuses members of `input` that differ from those of `present`, for the names in the list (ends in
- * NULL): "version: is set by the server and cannot be changed". Absent is fine; a number may be
+/* Refuses members of `input` that differ from those of `present`, for the names in the list (ends
+ * in NULL): "version: is set by the server and cannot be changed". Absent is fine; a number may be
  * written in another way (5 and 5.0). */
 bool json_check_same(const json_t *input, const json_t *present, const char *const *names,
                      struct error *err);
