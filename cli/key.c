@@ -1,10 +1,102 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* uplift key: to be written by its engineer over this file. */
+/* uplift key: create, list and revoke keys in a data folder that no server has open. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "cli/command.h"
+#include "cli/options.h"
+#include "core/json.h"
+#include "core/keys.h"
+#include "core/uplift.h"
+
+static const char help[] =
+    "Usage: uplift key create --data DIR [--kind KIND] [--role ROLE] [--name NAME]\n"
+    "       uplift key list --data DIR\n"
+    "       uplift key revoke --data DIR ID\n"
+    "Creates, lists and revokes keys. create prints the new key alone; it is not shown again.\n"
+    "\n"
+    "  --data DIR     the data folder; no server may run on it (use /v1/keys then)\n"
+    "  --kind KIND    client, service or admin [admin]\n"
+    "  --role ROLE    of an admin key: viewer, editor or admin [admin]\n"
+    "  --name NAME    what the key is for\n"
+    "  --help         print this help\n";
+
+struct words {
+    const char *kind, *role, *name;
+};
+
+static int create(struct uplift *uplift, const struct words *words, struct error *err)
+{
+    int kind = key_kind_of(words->kind);
+    const char *default_role = kind == KEY_ADMIN ? "admin" : "none";
+    int role = key_role_of(words->role ? words->role : default_role);
+    char secret[KEY_SECRET_MAX];
+    if (kind < 0)
+        return options_wrong("key", "--kind: must be client, service or admin");
+    if (role < 0)
+        return options_wrong("key", "--role: must be viewer, editor or admin");
+    if (!keys_create(uplift, (enum key_kind)kind, (enum key_role)role, words->name, secret, NULL,
+                     err))
+        return err->code == ERROR_INVALID ? COMMAND_BAD_USAGE : COMMAND_FOUND_WRONG;
+    puts(secret);
+    return COMMAND_OK;
+}
+
+static const char *field(json_t *row, const char *name)
+{
+    const char *text = json_string_value(json_object_get(row, name));
+    return text && *text ? text : "-";
+}
+
+static int list(struct uplift *uplift, struct error *err)
+{
+    json_t *keys = keys_list(uplift, err), *row;
+    size_t i;
+    json_array_foreach(json_object_get(keys, "keys"), i, row)
+        printf("%s  %-7s  %-6s  %s  %-20s  %s\n", field(row, "id"), field(row, "kind"),
+               field(row, "role"), field(row, "created_at"), field(row, "last_used_at"),
+               field(row, "name"));
+    json_decref(keys);
+    return COMMAND_OK;
+}
+
+static int run(struct uplift *uplift, const struct options *options, const struct words *words,
+               struct error *err)
+{
+    const char *verb = options->words[0];
+    bool revoke = strcmp(verb, "revoke") == 0;
+    if (options->words_count != (revoke ? 2 : 1))
+        return options_wrong("key", revoke ? "revoke needs the id of a key" : "too many arguments");
+    if (strcmp(verb, "create") == 0)
+        return create(uplift, words, err);
+    if (strcmp(verb, "list") == 0)
+        return list(uplift, err);
+    if (revoke)
+        return keys_revoke(uplift, options->words[1], err) ? COMMAND_OK : COMMAND_FOUND_WRONG;
+    return options_wrong("key", "unknown word '%s': create, list or revoke", verb);
+}
 
 int key_command(int argc, char **argv)
 {
-    (void)argc;
-    (void)argv;
-    return COMMAND_BAD_USAGE;
+    const char *data = NULL;
+    struct words words = {.kind = "admin", .name = ""};
+    const struct option_row rows[] = {{.name = "data", .kind = OPTION_TEXT, .out = &data, .required = true},
+                                      {.name = "kind", .kind = OPTION_TEXT, .out = &words.kind},
+                                      {.name = "role", .kind = OPTION_TEXT, .out = &words.role},
+                                      {.name = "name", .kind = OPTION_TEXT, .out = &words.name},
+                                      {0}};
+    struct options options = {.command = "key", .help = help, .list = rows, .words_least = 1,
+                              .words_most = 2};
+    enum options_result result = options_read(&options, argc, argv);
+    if (result != OPTIONS_GO)
+        return options_exit(result);
+    struct error err = {0};
+    char line[ERROR_LINE_MAX];
+    struct uplift *uplift = uplift_open(data, &clock_system, &err);
+    int status = uplift ? run(uplift, &options, &words, &err) : COMMAND_FOUND_WRONG;
+    uplift_close(&uplift);
+    if (err.code != ERROR_NONE)
+        fprintf(stderr, "uplift key: %s\n", error_line(&err, line));
+    return status;
 }

@@ -1,10 +1,121 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* uplift serve: to be written by its engineer over this file. */
+/* uplift serve: opens the folder, prints the first key once, answers until a signal. */
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "cli/command.h"
+#include "cli/options.h"
+#include "core/keys.h"
+#include "core/ledger.h"
+#include "core/uplift.h"
+#include "http/server.h"
+
+static const char help[] =
+    "Usage: uplift serve --data DIR [--listen ADDRESS:PORT]\n"
+    "Runs the server: assignment, events, results and the page.\n"
+    "\n"
+    "  --data DIR               the data folder; made when it is new\n"
+    "  --listen ADDRESS:PORT    where to listen [127.0.0.1:8080]; port 0 takes a free one\n"
+    "  --help                   print this help\n"
+    "\n"
+    "The first start on a new folder prints an admin key once. SIGTERM or SIGINT ends the server.\n";
+
+enum { HOUSEKEEPING_SECONDS = 60, EXPIRE_MOST = 10000 };
+
+/* "[::1]:80" or "127.0.0.1:80" into its parts. */
+static bool read_listen(const char *text, char address[64], int *port)
+{
+    const char *colon = strrchr(text, ':');
+    if (!colon || colon == text || colon - text >= 64)
+        return false;
+    snprintf(address, 64, "%.*s", (int)(colon - text), text);
+    size_t len = strlen(address);
+    if (address[0] == '[' && address[len - 1] == ']') {
+        memmove(address, address + 1, len - 2);
+        address[len - 2] = '\0';
+    }
+    char *end = NULL;
+    long number = strtol(colon + 1, &end, 10);
+    *port = (int)number;
+    return end != colon + 1 && !*end && number >= 0 && number <= 65535;
+}
+
+/* The port is known only now; the link opens the page with the key in its fragment, which browsers
+ * do not send to any server. */
+static bool welcome(struct uplift *uplift, const char *address, unsigned port, struct error *err)
+{
+    const char *open = strchr(address, ':') ? "[" : "", *close = *open ? "]" : "";
+    char secret[KEY_SECRET_MAX];
+    if (keys_count(uplift) == 0) {
+        if (!keys_create(uplift, KEY_ADMIN, KEY_ROLE_ADMIN, "first key", secret, NULL, err))
+            return false;
+        printf("admin key, shown only now: %s\n", secret);
+        printf("open the page with it: http://%s%s%s:%u/#key=%s\n", open, address, close, port,
+               secret);
+    }
+    printf("listening on http://%s%s%s:%u\n", open, address, close, port);
+    fflush(stdout);
+    return true;
+}
+
+static bool expire(void *data, struct ingest_run *run, struct error *err)
+{
+    (void)err;
+    ledger_expire_seen(run->txn, uplift_now(data), EXPIRE_MOST);
+    return true;
+}
+
+/* Waits for the signal that ends the server, and keeps house meanwhile. */
+static void wait_for_end(struct uplift *uplift, const sigset_t *signals)
+{
+    const struct timespec pause = {.tv_sec = HOUSEKEEPING_SECONDS};
+    while (sigtimedwait(signals, NULL, &pause) < 0) {
+        struct error err = {0};
+        char line[ERROR_LINE_MAX];
+        if (!ingest_call(uplift->ingest, expire, uplift, &err))
+            fprintf(stderr, "uplift serve: housekeeping: %s\n", error_line(&err, line));
+    }
+}
+
+static bool run(const char *data, const struct server_options *options, struct error *err)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    /* Before any thread starts, so that all of them leave these to this one. */
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    struct uplift *uplift = uplift_open(data, &clock_system, err);
+    struct server *server = uplift ? server_start(uplift, options, err) : NULL;
+    bool ok = server && welcome(uplift, options->address, server_port(server), err);
+    if (ok)
+        wait_for_end(uplift, &signals);
+    server_stop(&server);
+    uplift_close(&uplift);
+    return ok;
+}
 
 int serve_command(int argc, char **argv)
 {
-    (void)argc;
-    (void)argv;
-    return COMMAND_BAD_USAGE;
+    const char *data = NULL, *listen = "127.0.0.1:8080";
+    const struct option_row rows[] = {{.name = "data", .kind = OPTION_TEXT, .out = &data, .required = true},
+                                      {.name = "listen", .kind = OPTION_TEXT, .out = &listen},
+                                      {0}};
+    struct options options = {.command = "serve", .help = help, .list = rows};
+    enum options_result result = options_read(&options, argc, argv);
+    if (result != OPTIONS_GO)
+        return options_exit(result);
+    char address[64], line[ERROR_LINE_MAX];
+    int port = 0;
+    if (!read_listen(listen, address, &port))
+        return options_wrong("serve", "--listen: must be ADDRESS:PORT");
+    struct server_options server = {.address = address, .port = (uint16_t)port};
+    struct error err = {0};
+    if (run(data, &server, &err))
+        return COMMAND_OK;
+    fprintf(stderr, "uplift serve: %s\n", error_line(&err, line));
+    return COMMAND_FOUND_WRONG;
 }

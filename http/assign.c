@@ -1,2 +1,145 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* HTTP: assign. */
+/* POST /v1/assign and /v1/explain: decisions from the catalog, without a disk on the way unless
+ * exposures are to be recorded. */
+#include <stdlib.h>
+
+#include "core/assign.h"
+#include "core/catalog.h"
+#include "core/event.h"
+#include "core/json.h"
+#include "http/response.h"
+#include "http/router.h"
+
+struct question {
+    const char *customer;
+    json_t *attributes, *experiments;
+    bool track, explain;
+};
+
+static const char *const fields[] = {"customer", "attributes", "experiments", "track", NULL};
+
+static bool read_question(json_t *body, struct question *q, struct error *err)
+{
+    return json_check_fields(body, JSON_TOP, fields, err) &&
+           json_read_string(body, JSON_TOP, "customer", JSON_REQUIRED, 1, EVENT_CUSTOMER_MAX,
+                            &q->customer, err) &&
+           json_read_object(body, JSON_TOP, "attributes", JSON_OPTIONAL, &q->attributes, err) &&
+           json_read_array(body, JSON_TOP, "experiments", JSON_OPTIONAL, 0, 1000, &q->experiments,
+                           err) &&
+           json_read_bool(body, JSON_TOP, "track", JSON_OPTIONAL, &q->track, err);
+}
+
+static void answer_one(const struct experiment *experiment, const struct question *q, json_t *answers,
+                       json_t *exposures)
+{
+    json_t *trace = q->explain ? json_array() : NULL;
+    struct assignment decision =
+        assign_decide(experiment, slice_of(q->customer), q->attributes, trace);
+    json_t *row = assign_json(experiment, decision);
+    if (trace)
+        json_object_set_new(row, "trace", trace);
+    json_array_append_new(answers, row);
+    if (q->track && decision.in_experiment)
+        json_array_append_new(
+            exposures, json_pack("{s:s, s:s, s:s, s:s, s:O*}", "type", "exposure", "customer",
+                                 q->customer, "experiment", experiment->key, "variant",
+                                 experiment->variants[decision.variant].key, "attributes",
+                                 q->attributes));
+}
+
+static bool answer_named(const struct catalog *catalog, const struct question *q, json_t *answers,
+                         json_t *exposures, struct error *err)
+{
+    struct json_place list = json_member(JSON_TOP, "experiments");
+    size_t i;
+    json_t *name;
+    json_array_foreach(q->experiments, i, name)
+    {
+        struct json_place place = json_item(&list, i);
+        if (!json_is_string(name))
+            return json_fail(&place, err, "must be the key of an experiment");
+        const struct experiment *experiment =
+            catalog_experiment(catalog, slice_of(json_string_value(name)));
+        if (!experiment)
+            return json_fail(&place, err, "there is no experiment '%.64s'",
+                             json_string_value(name));
+        answer_one(experiment, q, answers, exposures);
+    }
+    return true;
+}
+
+static bool answer_all(const struct catalog *catalog, const struct question *q, json_t *answers,
+                       json_t *exposures, struct error *err)
+{
+    if (q->experiments)
+        return answer_named(catalog, q, answers, exposures, err);
+    for (size_t i = 0; i < catalog_experiment_count(catalog); i++) {
+        const struct experiment *experiment = catalog_experiment_at(catalog, i);
+        if (experiment->state != EXPERIMENT_DRAFT && experiment->state != EXPERIMENT_ARCHIVED)
+            answer_one(experiment, q, answers, exposures);
+    }
+    return true;
+}
+
+/* Keeps the assignments until the exposures are on disk. */
+struct tracked {
+    struct request *request;
+    json_t *answers;
+};
+
+static void recorded(void *data, json_t *answer, const struct error *err)
+{
+    struct tracked *tracked = data;
+    json_t *body = err->code == ERROR_NONE ? json_pack("{s:O}", "assignments", tracked->answers)
+                                           : NULL;
+    struct request *request = tracked->request;
+    json_decref(answer);
+    json_decref(tracked->answers);
+    free(tracked);
+    respond_later(request, MHD_HTTP_OK, body, err);
+}
+
+static void track(struct request *request, json_t *answers, json_t *exposures)
+{
+    struct error err = {0};
+    struct tracked *tracked = xcalloc(1, sizeof *tracked);
+    *tracked = (struct tracked){request, json_incref(answers)};
+    respond_suspend(request);
+    if (!uplift_events_submit(request->uplift, exposures, recorded, tracked, &err))
+        recorded(tracked, NULL, &err);
+}
+
+static void answer(struct request *request, bool explain)
+{
+    struct error err = {0};
+    struct question q = {.explain = explain};
+    json_t *body = request_json(request, false, &err);
+    if (!body || !read_question(body, &q, &err)) {
+        respond_error(request, &err);
+        json_decref(body);
+        return;
+    }
+    json_t *answers = json_array(), *exposures = json_array();
+    struct catalog *catalog = catalog_acquire(&request->uplift->catalog);
+    bool ok = answer_all(catalog, &q, answers, exposures, &err);
+    catalog_release(&request->uplift->catalog, catalog);
+    if (!ok)
+        respond_error(request, &err);
+    else if (json_array_size(exposures) > 0 && !explain)
+        track(request, answers, exposures);
+    else
+        respond_json(request, MHD_HTTP_OK, json_pack("{s:O}", "assignments", answers));
+    json_decref(answers);
+    json_decref(exposures);
+    json_decref(body);
+}
+
+void assign_post(struct request *request)
+{
+    answer(request, false);
+}
+
+void explain_post(struct request *request)
+{
+    answer(request, true);
+}

@@ -1,2 +1,77 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* HTTP: auth. */
+/* Keys of requests. A wrong key is refused even where none is needed for what is asked. */
+#include "http/auth.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <strings.h>
+
+static const char *find_secret(const struct request *request)
+{
+    const char *header = request_header(request, "Authorization");
+    if (header && strncasecmp(header, "Bearer ", 7) == 0)
+        return header + 7 + strspn(header + 7, " ");
+    header = request_header(request, "X-API-Key");
+    if (header)
+        return header;
+    /* Beacons cannot set headers. */
+    if (request->route && strcmp(request->route->path, "/v1/events") == 0)
+        return request_query(request, "key");
+    return NULL;
+}
+
+static bool from_this_machine(const struct request *request)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    if (!info || !info->client_addr)
+        return false;
+    if (info->client_addr->sa_family == AF_INET) {
+        struct sockaddr_in address;
+        memcpy(&address, info->client_addr, sizeof address);
+        return ntohl(address.sin_addr.s_addr) >> 24 == 127;
+    }
+    if (info->client_addr->sa_family == AF_INET6) {
+        struct sockaddr_in6 address;
+        memcpy(&address, info->client_addr, sizeof address);
+        return IN6_IS_ADDR_LOOPBACK(&address.sin6_addr);
+    }
+    return false;
+}
+
+static bool allowed(const struct key_info *key, enum access access)
+{
+    switch (access) {
+    case ACCESS_ANYONE:
+    case ACCESS_CLIENT:
+        return true;
+    case ACCESS_SERVICE:
+    case ACCESS_OPERATOR:
+        return key->kind != KEY_CLIENT;
+    case ACCESS_VIEWER:
+        return key->kind == KEY_ADMIN && key->role >= KEY_ROLE_VIEWER;
+    case ACCESS_EDITOR:
+        return key->kind == KEY_ADMIN && key->role >= KEY_ROLE_EDITOR;
+    case ACCESS_ADMIN:
+        return key->kind == KEY_ADMIN && key->role >= KEY_ROLE_ADMIN;
+    }
+    return false;
+}
+
+bool auth_check(struct request *request, enum access access, struct error *err)
+{
+    if (access == ACCESS_ANYONE || (access == ACCESS_OPERATOR && from_this_machine(request)))
+        return true;
+    const char *secret = find_secret(request);
+    if (!secret || !*secret)
+        return error_set(err, ERROR_UNAUTHORIZED, NULL,
+                         "a key is needed: Authorization: Bearer KEY, or X-API-Key: KEY");
+    if (!keys_verify(request->uplift, slice_of(secret), &request->key))
+        return error_set(err, ERROR_UNAUTHORIZED, NULL, "the key is not known, or was revoked");
+    if (!allowed(&request->key, access))
+        return error_set(err, ERROR_DENIED, NULL, "a %s key%s%s may not do this",
+                         key_kind_word(request->key.kind), request->key.role ? " of role " : "",
+                         request->key.role ? key_role_word(request->key.role) : "");
+    return true;
+}

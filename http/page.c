@@ -1,2 +1,52 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* HTTP: page. */
+/* Serving the embedded files. */
+#include "http/page.h"
+
+#include <string.h>
+
+#include "http/response.h"
+
+static const char policy[] =
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+static const struct page_file *exact(const char *path)
+{
+    for (const struct page_file *file = page_files; file->path; file++)
+        if (strcmp(file->path, path) == 0)
+            return file;
+    return NULL;
+}
+
+const struct page_file *page_find(const char *path)
+{
+    static const char experiments[] = "/experiments/";
+    if (strcmp(path, "/") == 0 || strcmp(path, "/experiments") == 0)
+        return exact("/index.html");
+    if (strncmp(path, experiments, sizeof experiments - 1) == 0 &&
+        path[sizeof experiments - 1] && !strchr(path + sizeof experiments - 1, '/'))
+        return exact("/experiment.html");
+    return exact(path);
+}
+
+void page_respond(struct request *request)
+{
+    const struct page_file *file = page_find(request->path);
+    const char *match = request_header(request, "If-None-Match");
+    const char *encodings = request_header(request, "Accept-Encoding");
+    bool packed = file->gzip_len && encodings && strstr(encodings, "gzip");
+    bool same = match && strcmp(match, file->etag) == 0;
+    const unsigned char *bytes = packed ? file->gzip : file->plain;
+    size_t len = packed ? file->gzip_len : file->plain_len;
+    respond_text(request, same ? MHD_HTTP_NOT_MODIFIED : MHD_HTTP_OK, file->type,
+                 same ? "" : (const char *)bytes, same ? 0 : len, "ETag", file->etag);
+    struct MHD_Response *response = request->ready;
+    if (packed && !same)
+        MHD_add_response_header(response, "Content-Encoding", "gzip");
+    MHD_add_response_header(response, "Vary", "Accept-Encoding");
+    MHD_add_response_header(response, "Cache-Control", file->immutable
+                                                           ? "public, max-age=31536000, immutable"
+                                                           : "no-cache");
+    MHD_add_response_header(response, "Content-Security-Policy", policy);
+    MHD_add_response_header(response, "Referrer-Policy", "no-referrer");
+}

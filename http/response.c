@@ -1,2 +1,150 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* HTTP: response. */
+/* Answers: one table from codes to status, one place that makes problems and headers. */
+#include "http/response.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/json.h"
+#include "http/server.h"
+
+int status_of(enum error_code code)
+{
+    switch (code) {
+    case ERROR_INVALID:
+    case ERROR_SYNTAX:
+        return MHD_HTTP_BAD_REQUEST;
+    case ERROR_UNSUPPORTED:
+        return 422;
+    case ERROR_NOT_FOUND:
+        return MHD_HTTP_NOT_FOUND;
+    case ERROR_CONFLICT:
+        return MHD_HTTP_CONFLICT;
+    case ERROR_STALE:
+        return MHD_HTTP_PRECONDITION_FAILED;
+    case ERROR_DENIED:
+        return MHD_HTTP_FORBIDDEN;
+    case ERROR_UNAUTHORIZED:
+        return MHD_HTTP_UNAUTHORIZED;
+    case ERROR_TOO_LARGE:
+        return 413;
+    case ERROR_BUSY:
+        return MHD_HTTP_SERVICE_UNAVAILABLE;
+    case ERROR_FULL:
+        return MHD_HTTP_INSUFFICIENT_STORAGE;
+    case ERROR_NONE:
+    case ERROR_IO:
+    case ERROR_CORRUPT:
+        break;
+    }
+    return MHD_HTTP_INTERNAL_SERVER_ERROR;
+}
+
+static void add_header(struct request *request, const char *name, const char *value)
+{
+    if (request->ready)
+        MHD_add_response_header(request->ready, name, value);
+}
+
+static void make(struct request *request, int status, const char *type, const char *bytes,
+                 size_t len)
+{
+    if (request->ready)
+        MHD_destroy_response(request->ready);
+    request->status = status;
+    request->ready =
+        MHD_create_response_from_buffer(len, (void *)(uintptr_t)bytes, MHD_RESPMEM_MUST_COPY);
+    if (!request->ready)
+        error_fatal("out of memory for an answer of %zu bytes", len);
+    add_header(request, "Content-Type", type);
+    add_header(request, "X-Request-Id", request->id);
+    add_header(request, "X-Content-Type-Options", "nosniff");
+}
+
+void respond_text(struct request *request, int status, const char *type, const char *bytes,
+                  size_t len, const char *name, const char *value)
+{
+    make(request, status, type, bytes, len);
+    if (name)
+        add_header(request, name, value);
+}
+
+static void send_json(struct request *request, int status, const char *type, json_t *json)
+{
+    char *text = json_text(json);
+    make(request, status, type, text, strlen(text));
+    add_header(request, "Cache-Control", "no-store");
+    free(text);
+    json_decref(json);
+}
+
+void respond_json(struct request *request, int status, json_t *json)
+{
+    send_json(request, status, "application/json", json);
+}
+
+void respond_problem(struct request *request, int status, const struct error *err)
+{
+    char line[ERROR_LINE_MAX];
+    json_t *problem = json_pack("{s:s, s:s, s:i, s:s, s:s}", "type", "about:blank", "title",
+                                error_words(err->code), "status", status, "detail",
+                                error_line(err, line), "request_id", request->id);
+    if (*err->place)
+        json_object_set_new(problem, "errors",
+                            json_pack("[{s:s, s:s}]", "place", err->place, "message",
+                                      err->message));
+    send_json(request, status, "application/problem+json", problem);
+    if (status == MHD_HTTP_UNAUTHORIZED)
+        add_header(request, "WWW-Authenticate", "Bearer");
+    if (status == MHD_HTTP_SERVICE_UNAVAILABLE)
+        add_header(request, "Retry-After", "1");
+}
+
+void respond_error(struct request *request, const struct error *err)
+{
+    respond_problem(request, request->refused_status ? (int)request->refused_status
+                                                     : status_of(err->code),
+                    err);
+}
+
+void respond_result(struct request *request, int status, json_t *json, const struct error *err)
+{
+    if (json)
+        respond_json(request, status, json);
+    else
+        respond_error(request, err);
+}
+
+void respond_versioned(struct request *request, int status, json_t *json, const struct error *err)
+{
+    char etag[32];
+    json_int_t version = json_integer_value(json_object_get(json, "version"));
+    snprintf(etag, sizeof etag, "\"%lld\"", (long long)version);
+    bool there = json != NULL;
+    respond_result(request, status, json, err);
+    if (there)
+        add_header(request, "ETag", etag);
+}
+
+void respond_suspend(struct request *request)
+{
+    request->suspended = true;
+    MHD_suspend_connection(request->connection);
+}
+
+void respond_later(struct request *request, int status, json_t *json, const struct error *err)
+{
+    struct MHD_Connection *connection = request->connection;
+    respond_result(request, status, json, err);
+    MHD_resume_connection(connection);
+}
+
+enum MHD_Result respond_send(struct request *request)
+{
+    server_count(request->server, request->status);
+    enum MHD_Result result =
+        MHD_queue_response(request->connection, (unsigned)request->status, request->ready);
+    MHD_destroy_response(request->ready);
+    request->ready = NULL;
+    return result;
+}

@@ -1,2 +1,241 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* HTTP: server. */
+/* The life of a request: found a route and a key at its first call, gathered its body in the next
+ * ones, handled at the last, answered at once or after it was suspended. A request that is refused
+ * still has its (bounded) body read and thrown away, so that the connection stays usable. */
+#include "http/server.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sodium.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "http/auth.h"
+#include "http/page.h"
+#include "http/request.h"
+#include "http/response.h"
+#include "http/router.h"
+
+enum { CONNECTIONS_MAX = 2000, TIMEOUT_SECONDS = 30, MEMORY_LIMIT = 32 << 10 };
+
+struct server {
+    struct MHD_Daemon *daemon; /* set at start */
+    struct uplift *uplift;     /* set at start */
+    uint16_t port;             /* set at start */
+    atomic_uint_fast64_t answers[6];
+};
+
+uint16_t server_port(const struct server *server)
+{
+    return server->port;
+}
+
+uint64_t server_answers(const struct server *server, int class)
+{
+    return atomic_load(&server->answers[class]);
+}
+
+void server_count(struct server *server, int status)
+{
+    atomic_fetch_add(&server->answers[status / 100 % 6], 1);
+}
+
+/* Refuses a request whose body may still come. */
+static void refuse(struct request *request, int status, enum error_code code, const char *words)
+{
+    request->refused_status = (unsigned)status;
+    error_set(&request->refused, code, NULL, "%s", words);
+}
+
+static void find_route(struct request *request, char allowed[64])
+{
+    request->route = router_find(request->method, request->path, request->place, allowed);
+    if (request->route) {
+        auth_check(request, request->route->access, &request->refused);
+        return;
+    }
+    bool reads = strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
+    if (*allowed)
+        refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, ERROR_CONFLICT,
+               "this resource does not know that method");
+    else if (!reads || !page_find(request->path))
+        refuse(request, MHD_HTTP_NOT_FOUND, ERROR_NOT_FOUND, "there is no such resource");
+}
+
+static struct request *request_new(struct server *server, struct MHD_Connection *connection,
+                                   const char *path, const char *method)
+{
+    struct request *request = xcalloc(1, sizeof *request);
+    unsigned char random[8];
+    randombytes_buf(random, sizeof random);
+    sodium_bin2hex(request->id, sizeof request->id, random, sizeof random);
+    request->server = server;
+    request->uplift = server->uplift;
+    request->connection = connection;
+    request->path = xstrdup(path);
+    request->method = method;
+    return request;
+}
+
+static size_t declared_length(const struct request *request)
+{
+    const char *header = request_header(request, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    return header ? strtoull(header, NULL, 10) : 0;
+}
+
+static enum MHD_Result begin(struct server *server, struct MHD_Connection *connection,
+                             const char *path, const char *method, void **context)
+{
+    char allowed[64];
+    struct request *request = request_new(server, connection, path, method);
+    *context = request;
+    find_route(request, allowed);
+    size_t most = request->route ? request->route->body_max : 0;
+    text_init(&request->body, most);
+    if (request->refused_status == MHD_HTTP_METHOD_NOT_ALLOWED) {
+        respond_error(request, &request->refused);
+        MHD_add_response_header(request->ready, "Allow", allowed);
+    }
+    if (declared_length(request) <= (most ? most : 4096))
+        return MHD_YES;
+    /* Too long to read and throw away: answered before it is sent. */
+    if (request->refused.code == ERROR_NONE)
+        error_set(&request->refused, ERROR_TOO_LARGE, NULL, "the body is larger than %zu bytes",
+                  most);
+    if (!request->ready)
+        respond_error(request, &request->refused);
+    return respond_send(request);
+}
+
+static void gather(struct request *request, const char *bytes, size_t len)
+{
+    if (request->refused.code == ERROR_NONE && !text_add(&request->body, bytes, len))
+        error_set(&request->refused, ERROR_TOO_LARGE, NULL, "the body is larger than %zu bytes",
+                  request->body.max);
+}
+
+static void handle(struct request *request)
+{
+    const char *encoding = request_header(request, MHD_HTTP_HEADER_CONTENT_ENCODING);
+    bool packed = encoding && strcasecmp(encoding, "gzip") == 0;
+    if (request->refused.code == ERROR_NONE && packed)
+        request_inflate(request, request->body.max, &request->refused);
+    else if (encoding && strcasecmp(encoding, "identity") != 0 && !packed)
+        refuse(request, 415, ERROR_UNSUPPORTED, "only gzip is known as an encoding");
+    if (request->refused.code != ERROR_NONE) {
+        if (!request->ready)
+            respond_error(request, &request->refused);
+    } else if (request->route) {
+        request->route->handle(request);
+    } else {
+        page_respond(request);
+    }
+}
+
+static enum MHD_Result on_request(void *data, struct MHD_Connection *connection, const char *path,
+                                  const char *method, const char *version, const char *bytes,
+                                  size_t *len, void **context)
+{
+    (void)version;
+    struct request *request = *context;
+    if (!request)
+        return begin(data, connection, path, method, context);
+    if (*len) {
+        gather(request, bytes, *len);
+        *len = 0;
+        return MHD_YES;
+    }
+    if (!request->suspended)
+        handle(request);
+    if (request->suspended && !request->ready)
+        return MHD_YES;
+    return respond_send(request);
+}
+
+static void on_completed(void *data, struct MHD_Connection *connection, void **context,
+                         enum MHD_RequestTerminationCode why)
+{
+    (void)data;
+    (void)connection;
+    (void)why;
+    struct request *request = *context;
+    if (!request)
+        return;
+    if (request->ready)
+        MHD_destroy_response(request->ready);
+    text_release(&request->body);
+    free(request->path);
+    free(request);
+    *context = NULL;
+}
+
+static bool read_address(const struct server_options *options, struct sockaddr_storage *out,
+                         struct error *err)
+{
+    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(options->port)};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(options->port)};
+    memset(out, 0, sizeof *out);
+    if (inet_pton(AF_INET, options->address, &v4.sin_addr) == 1)
+        memcpy(out, &v4, sizeof v4);
+    else if (inet_pton(AF_INET6, options->address, &v6.sin6_addr) == 1)
+        memcpy(out, &v6, sizeof v6);
+    else
+        return error_set(err, ERROR_INVALID, "--listen", "'%s' is not an address", options->address);
+    return true;
+}
+
+struct server *server_start(struct uplift *uplift, const struct server_options *options,
+                            struct error *err)
+{
+    struct sockaddr_storage address;
+    if (!read_address(options, &address, err))
+        return NULL;
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    unsigned threads = options->threads ? options->threads
+                                        : processors > 1 ? (unsigned)processors : 2;
+    unsigned limit = options->connections_max ? options->connections_max : CONNECTIONS_MAX;
+    unsigned timeout = options->timeout_seconds ? options->timeout_seconds : TIMEOUT_SECONDS;
+    unsigned flags = MHD_USE_POLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC |
+                     (address.ss_family == AF_INET6 ? MHD_USE_IPv6 : 0u);
+    struct server *server = xcalloc(1, sizeof *server);
+    server->uplift = uplift;
+    server->daemon = MHD_start_daemon(
+        flags, options->port, NULL, NULL, on_request, server, MHD_OPTION_SOCK_ADDR, &address,
+        MHD_OPTION_THREAD_POOL_SIZE, threads, MHD_OPTION_CONNECTION_LIMIT, limit,
+        MHD_OPTION_CONNECTION_TIMEOUT, timeout, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)MEMORY_LIMIT, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+        MHD_OPTION_LISTENING_ADDRESS_REUSE, 0u, MHD_OPTION_END);
+    if (!server->daemon) {
+        error_set_errno(err, ERROR_IO, "--listen", "cannot listen on %s port %u", options->address,
+                        options->port);
+        free(server);
+        return NULL;
+    }
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_BIND_PORT);
+    server->port = info ? info->port : options->port;
+    return server;
+}
+
+void server_stop(struct server **server)
+{
+    if (!*server)
+        return;
+    int listening = MHD_quiesce_daemon((*server)->daemon);
+    for (int i = 0; i < 100; i++) {
+        const union MHD_DaemonInfo *info =
+            MHD_get_daemon_info((*server)->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+        if (ingest_waiting((*server)->uplift->ingest) == 0 && (!info || info->num_connections == 0))
+            break;
+        if (ingest_waiting((*server)->uplift->ingest) == 0 && i > 10)
+            break;
+        usleep(20000);
+    }
+    MHD_stop_daemon((*server)->daemon);
+    if (listening >= 0)
+        close(listening);
+    free(*server);
+    *server = NULL;
+}

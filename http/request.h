@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A request: from its first header to its answer. It lives as long as libmicrohttpd's connection
+ * context and belongs to one thread at a time: to the pool's thread, or, between request_suspend and
+ * request_answer_later, to the writer's. */
+#ifndef UPLIFT_HTTP_REQUEST_H
+#define UPLIFT_HTTP_REQUEST_H
+
+#include <jansson.h>
+#include <microhttpd.h>
+#include <stdbool.h>
+
+#include "core/error.h"
+#include "core/keys.h"
+#include "core/text.h"
+#include "core/uplift.h"
+
+struct server;
+struct route;
+
+struct request {
+    struct server *server;
+    struct uplift *uplift;
+    struct MHD_Connection *connection;
+    const struct route *route; /* NULL: none was found, or the page */
+    const char *method;
+    char *path;            /* owned; decoded */
+    char id[20];           /* X-Request-Id */
+    char place[80];        /* the {key} of the path */
+    struct key_info key;   /* of who asks; id is "" for nobody */
+    struct text body;
+    struct error refused;  /* set while the body is still read and thrown away */
+    unsigned refused_status; /* where the code of the error does not tell it */
+    int status;            /* the answer: 0 until there is one */
+    json_t *answer;
+    struct MHD_Response *ready; /* or a response made whole */
+    bool suspended;
+};
+
+/* The body as JSON. NULL and *err: not JSON, or not in UTF-8. An empty body is NULL without an error
+ * where `optional`. */
+json_t *request_json(struct request *request, bool optional, struct error *err);
+/* A header, or NULL; a parameter of the query, or NULL. */
+const char *request_header(const struct request *request, const char *name);
+const char *request_query(const struct request *request, const char *name);
+
+/* If-Match as a version: "3" → 3. False with *err where it is absent (428) or unreadable (400). */
+bool request_version(struct request *request, int64_t *version, struct error *err);
+/* Inflates a gzip body in place, up to `most` bytes. */
+bool request_inflate(struct request *request, size_t most, struct error *err);
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Answers. A handler calls exactly one of these, or suspends the request and calls
+ * respond_later when the answer is there. */
+#ifndef UPLIFT_HTTP_RESPONSE_H
+#define UPLIFT_HTTP_RESPONSE_H
+
+#include "http/request.h"
+
+/* Answers with JSON, which is taken over. */
+void respond_json(struct request *request, int status, json_t *json);
+/* The same, or the error where `json` is NULL. */
+void respond_result(struct request *request, int status, json_t *json, const struct error *err);
+/* A definition with its version as ETag. */
+void respond_versioned(struct request *request, int status, json_t *json,
+                       const struct error *err);
+/* application/problem+json (RFC 9457). */
+void respond_error(struct request *request, const struct error *err);
+/* The same with a status of its own. */
+void respond_problem(struct request *request, int status, const struct error *err);
+/* Text of any type, copied. `name` and `value`: one more header, or NULL. */
+void respond_text(struct request *request, int status, const char *type, const char *bytes,
+                  size_t len, const char *name, const char *value);
+/* The status of an error's code. */
+int status_of(enum error_code code);
+
+/* Leaves the connection without an answer until respond_later. */
+void respond_suspend(struct request *request);
+/* From any thread: hands the answer (taken over; NULL: the error) to the suspended request. */
+void respond_later(struct request *request, int status, json_t *json, const struct error *err);
+
+/* Sends what is there. For the server only. */
+enum MHD_Result respond_send(struct request *request);
+
+#endif

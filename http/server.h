@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The server: libmicrohttpd's pool of threads in poll mode over an opened application.
+ *
+ * Poll, not epoll: in epoll mode libmicrohttpd 0.9.75 waits without a timeout when exactly 128 or
+ * 256 lock-step connections are ready on one thread. */
+#ifndef UPLIFT_HTTP_SERVER_H
+#define UPLIFT_HTTP_SERVER_H
+
+#include <stdint.h>
+
+#include "core/error.h"
+#include "core/uplift.h"
+
+struct server;
+
+struct server_options {
+    const char *address;       /* "127.0.0.1" or "::1", … */
+    uint16_t port;             /* 0: a free one */
+    unsigned threads;          /* 0: one a processor */
+    unsigned connections_max;  /* 0: 2,000 */
+    unsigned timeout_seconds;  /* of a connection that neither sends nor takes; 0: 30 */
+};
+
+/* Listens and answers until server_stop. */
+struct server *server_start(struct uplift *uplift, const struct server_options *options,
+                            struct error *err);
+/* Takes no more connections, answers what is under way, ends the threads. */
+void server_stop(struct server **server);
+uint16_t server_port(const struct server *server);
+
+/* Answers so far by class of status (2, 3, 4, 5), and counting one. */
+uint64_t server_answers(const struct server *server, int class);
+void server_count(struct server *server, int status);
+
+#endif
