@@ -126,11 +126,24 @@ static bool translate(const json_error_t *error, struct error *err)
     }
 }
 
+/* The text holds a zero byte, so up to there it is a C string. */
+static void refuse_zero_byte(const char *bytes, struct error *err)
+{
+    size_t line = 1, column = 1;
+    for (const char *c = bytes; *c; c++) {
+        bool starts = ((unsigned char)*c & 0xc0) != 0x80; /* not inside a character of UTF-8 */
+        column = *c == '\n' ? 1 : column + starts;
+        line += *c == '\n';
+    }
+    error_set(err, ERROR_SYNTAX, NULL,
+              "line %zu, column %zu: holds a zero byte, which JSON does not allow", line, column);
+}
+
 json_t *json_parse(const char *bytes, size_t len, size_t flags, struct error *err)
 {
     /* jansson skips what follows a NUL byte at the end of a document. */
     if (len > 0 && memchr(bytes, '\0', len)) {
-        error_set(err, ERROR_SYNTAX, NULL, "holds a zero byte, which JSON does not allow");
+        refuse_zero_byte(bytes, err);
         return NULL;
     }
     json_error_t error = {0};

@@ -9,13 +9,11 @@
  * range of 1, and x = ln L. */
 #include "stats/exact.h"
 
-#include <gsl/gsl_errno.h>
-#include <gsl/gsl_math.h>
-#include <gsl/gsl_roots.h>
 #include <math.h>
 #include <stdlib.h>
 
-enum { STEPS_MAX = 200 };
+#include "stats/root.h"
+
 /* Past these, L is the corner and the observed shares for all that a double can tell. */
 static const double x_corner = -700, x_observed = 300;
 
@@ -66,25 +64,6 @@ static double imbalance(double shift, void *data)
     return (double)(sum / arm->widest);
 }
 
-/* Brent's method within [low, high], where f changes its sign; the end with the smaller value
- * where rounding leaves it none. */
-static double find_root(gsl_root_fsolver *solver, gsl_function *f, double low, double high)
-{
-    double at_low = GSL_FN_EVAL(f, low), at_high = GSL_FN_EVAL(f, high);
-    if (at_low == 0 || at_high == 0 || (at_low > 0) == (at_high > 0))
-        return fabs(at_low) <= fabs(at_high) ? low : high;
-    if (gsl_root_fsolver_set(solver, f, low, high) != GSL_SUCCESS)
-        return fabs(at_low) <= fabs(at_high) ? low : high;
-    for (int step = 0; step < STEPS_MAX; step++) {
-        if (gsl_root_fsolver_iterate(solver) != GSL_SUCCESS)
-            break;
-        if (gsl_root_test_interval(gsl_root_fsolver_x_lower(solver),
-                                   gsl_root_fsolver_x_upper(solver), 0, 1e-15) == GSL_SUCCESS)
-            break;
-    }
-    return gsl_root_fsolver_root(solver);
-}
-
 /* The shift at which the arm's theta sum to 1; pull itself (u = 0) where they sum to less even so
  * and the sought category takes the rest. */
 static long double normalise(const struct arm *arm, long double pull, gsl_root_fsolver *solver)
@@ -100,7 +79,7 @@ static long double normalise(const struct arm *arm, long double pull, gsl_root_f
     struct balance balance = {arm, pull};
     gsl_function f = {imbalance, &balance};
     long double most = fminl(arm->widest, pull * (1 - arm->share[0]));
-    return find_root(solver, &f, 0, (double)most);
+    return root_between(solver, &f, 0, (double)most);
 }
 
 static struct spot spot_of_arm(const struct arm *arm, double x, gsl_root_fsolver *solver)
@@ -154,7 +133,7 @@ static double walk(struct curve *curve, double (*f)(double, void *))
         low = fmax(2 * low, x_corner);
     while (high < x_observed && GSL_FN_EVAL(&function, high) > 0)
         high = fmin(2 * high, x_observed);
-    return find_root(curve->outer, &function, low, high);
+    return root_between(curve->outer, &function, low, high);
 }
 
 static void set_arm(struct arm *arm, const struct moments *from, long double weight, bool best)

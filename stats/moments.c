@@ -25,7 +25,7 @@ static long double centred_square(bool binary, double n, double sum, double sum_
     if (binary)
         return (long double)sum * ((long double)n - sum) / n;
     long double square = centred(n, sum, sum, sum_sq);
-    return fabsl(square) <= (long double)DBL_EPSILON * sum_sq ? 0 : square;
+    return fabsl(square) <= 2 * (long double)DBL_EPSILON * sum_sq ? 0 : square;
 }
 
 struct moments moments_empty(enum moments_kind kind, bool covariate)

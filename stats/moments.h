@@ -49,7 +49,7 @@ struct moments_sums {
 /* An arm without a unit. */
 struct moments moments_empty(enum moments_kind kind, bool covariate);
 /* Binary, mean or ratio from raw sums. Sums of an arm with n = 0 are taken as 0. A centred sum of
- * squares within the rounding of its raw sums as doubles (2^-52 of the raw sum) becomes 0, so that
+ * squares within the rounding of its raw sums to doubles (2^-51 of the raw sum) becomes 0, so that
  * equal values show no variance. Complexity and domain: any finite sums; the result is finite. */
 struct moments moments_of_sums(enum moments_kind kind, bool covariate,
                                const struct moments_sums *sums);

@@ -62,8 +62,9 @@ static void test_parse__refuses_broken_text(void **state)
     (void)state;
     assert_unreadable("[\"\xff\"]", 5, "line 1, column 2: is not valid UTF-8");
     assert_unreadable("[\"\xed\xa0\x80\"]", 7, "line 1, column 2: is not valid UTF-8");
-    assert_unreadable("[1]\0", 4, "holds a zero byte, which JSON does not allow");
-    assert_unreadable("[\"a\0b\"]", 7, "holds a zero byte, which JSON does not allow");
+    assert_unreadable("[1]\0", 4, "line 1, column 4: holds a zero byte, which JSON does not allow");
+    assert_unreadable("[\"a\0b\"]", 7,
+                      "line 1, column 4: holds a zero byte, which JSON does not allow");
 }
 
 static void test_parse__refuses_deep_nesting(void **state)
