@@ -15,14 +15,17 @@
 
 enum { ROWS_MAX = 32 };
 
+/* What is wrong may quote any argument: one printable line of bounded length comes of it. */
 int options_wrong(const char *command, const char *format, ...)
 {
+    char words[2 * ERROR_MESSAGE_MAX];
+    struct error err = {0};
     va_list args;
     va_start(args, format);
-    fprintf(stderr, "uplift %s: ", command);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
+    vsnprintf(words, sizeof words, format, args);
     va_end(args);
+    error_set(&err, ERROR_INVALID, NULL, "%s", words);
+    fprintf(stderr, "uplift %s: %s\n", command, err.message);
     return COMMAND_BAD_USAGE;
 }
 

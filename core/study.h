@@ -31,14 +31,19 @@
 #define UPLIFT_CORE_STUDY_H
 
 #include <jansson.h>
+#include <stddef.h>
 
 #include "core/error.h"
 
+/* Reads the text of a study: json_parse, where integers above 2^63 (sums of squares) become reals
+ * and all others stay exact, so that a count of 2^53 + 1 is seen to be too large. Returns a new
+ * reference, or NULL with *err (ERROR_SYNTAX: line and column). Thread-safe. */
+json_t *study_parse(const char *bytes, size_t len, struct error *err);
+
 /* Analyses a study. Returns a new report (the caller owns it: json_decref), or NULL with *err:
- * ERROR_INVALID or ERROR_UNSUPPORTED, and the place. `study` is only read. Integers above 2^53 need
- * JSON_DECODE_INT_AS_REAL at parsing. Thread-safe as long as nobody changes `study` meanwhile.
- * No figure of a report is NaN or infinite: a figure that there is not is null, and a comparison
- * without an estimate has "error". */
+ * ERROR_INVALID or ERROR_UNSUPPORTED, and the place. `study` is only read; thread-safe as long as
+ * nobody changes it meanwhile. No figure of a report is NaN or infinite: a figure that there is not
+ * is null, and a comparison without an estimate has "error". */
 json_t *study_analyze(json_t *study, struct error *err);
 
 #endif

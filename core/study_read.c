@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "core/json.h"
+#include "core/study.h"
 #include "core/study_parts.h"
 
 const char *const study_method_words[] = {"sequential",       "msprt",    "exact", "fixed",
@@ -89,6 +90,15 @@ bool study_read_count(json_t *object, const struct json_place *place, const char
 }
 
 /* An array of `count` counts. */
+/* Written as 5 or as 5.0. Integers are compared as such: 2^53 + 1 would become 2^53. */
+static bool is_count(const json_t *value, double *out)
+{
+    *out = json_number_value(value);
+    if (json_is_integer(value))
+        return json_integer_value(value) >= 0 && json_integer_value(value) <= (int64_t)count_most;
+    return json_is_real(value) && *out >= 0 && *out <= count_most && *out == floor(*out);
+}
+
 bool study_read_counts(json_t *object, const struct json_place *place, const char *name,
                        size_t count, double *out, struct error *err)
 {
@@ -98,10 +108,7 @@ bool study_read_counts(json_t *object, const struct json_place *place, const cha
         return false;
     for (size_t i = 0; i < count; i++) {
         struct json_place item = json_item(&list, i);
-        json_t *value = json_array_get(counts, i);
-        out[i] = json_number_value(value);
-        if (!json_is_number(value) || !(out[i] >= 0 && out[i] <= count_most) ||
-            out[i] != floor(out[i]))
+        if (!is_count(json_array_get(counts, i), &out[i]))
             return json_fail(&item, err, "must be an integer from 0 to 9007199254740992");
     }
     return true;
@@ -461,6 +468,13 @@ static bool read_metrics(struct study_reader *reader, json_t *json)
     }
     json_decref(seen);
     return fine;
+}
+
+json_t *study_parse(const char *bytes, size_t len, struct error *err)
+{
+    struct error first = {0};
+    json_t *study = json_parse(bytes, len, 0, &first);
+    return study ? study : json_parse(bytes, len, JSON_DECODE_INT_AS_REAL, err);
 }
 
 bool study_read(json_t *json, struct study *study, struct error *err)

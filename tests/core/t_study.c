@@ -102,7 +102,7 @@ static void compare(const json_t *want, const json_t *got, const json_t *tol, co
 static json_t *parse(const char *text)
 {
     struct error err = {0};
-    json_t *value = json_parse(text, strlen(text), JSON_DECODE_INT_AS_REAL, &err);
+    json_t *value = study_parse(text, strlen(text), &err);
     if (!value)
         fail_msg("%s: %s", text, err.message);
     return value;
@@ -336,6 +336,38 @@ static void test_study__extreme_numbers_give_figures_or_a_reason(void **state)
     assert_true(computed > 1000 && estimated > 100);
 }
 
+/* Counts are exact up to 2^53 and no further; sums of squares may be integers of any size. */
+static void test_study__reads_integers_of_any_size(void **state)
+{
+    (void)state;
+    static const char *const counts[] = {"9007199254740992", "9007199254740993",
+                                         "9007199254740992.0", "9223372036854775808", "1e300"};
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+        char text[512];
+        struct error err = {0};
+        snprintf(text, sizeof text,
+                 "{\"variants\": [{\"key\": \"a\", \"exposed\": %s}, {\"key\": \"b\", "
+                 "\"exposed\": 1}], \"metrics\": [{\"key\": \"m\", \"kind\": \"csat\", \"arms\": ["
+                 "{\"scores\": [%s, 0, 0, 0, 5]}, {\"scores\": [1, 2, 3, 4, 5]}]}]}",
+                 i % 2 ? counts[i] : "7", i % 2 ? "1" : counts[i]);
+        json_t *study = parse(text), *report = study_analyze(study, &err);
+        assert_int_equal(report != NULL, i == 0 || i == 2);
+        if (!report)
+            assert_string_equal(err.place,
+                                i % 2 ? "variants[0].exposed" : "metrics[0].arms[0].scores[0]");
+        json_decref(report);
+        json_decref(study);
+    }
+    json_t *metric = first_metric(analyze_text(
+        "{\"variants\": [{\"key\": \"a\"}, {\"key\": \"b\"}], \"metrics\": [{\"key\": \"m\","
+        " \"kind\": \"mean\", \"arms\": [{\"n\": 100000000, \"sum\": 100000000000000, \"sum_sq\":"
+        " 100000000000100000000}, {\"n\": 9, \"sum\": 2, \"sum_sq\": 5}]}]}"));
+    json_t *want = parse("[{\"sd\": {\"$near\": 1, \"rel\": 1e-4}}, {}]");
+    compare(want, json_object_get(metric, "arms"), NULL, "arms");
+    json_decref(want);
+    json_decref(metric);
+}
+
 static void test_study__words_stay_short_and_printable(void **state)
 {
     (void)state;
@@ -388,6 +420,7 @@ int main(void)
         cmocka_unit_test(test_study__leaves_out_what_there_is_not),
         cmocka_unit_test(test_study__groups_the_values_of_segments),
         cmocka_unit_test(test_study__extreme_numbers_give_figures_or_a_reason),
+        cmocka_unit_test(test_study__reads_integers_of_any_size),
         cmocka_unit_test(test_study__words_stay_short_and_printable),
     };
     gsl_set_error_handler_off();

@@ -25,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct error err = {0};
     gsl_set_error_handler_off();
-    json_t *study = json_parse((const char *)data, size, JSON_DECODE_INT_AS_REAL, &err);
+    json_t *study = study_parse((const char *)data, size, &err);
     if (!study)
         return 0;
     json_t *report = study_analyze(study, &err);
