@@ -48,11 +48,17 @@ static void compare_normal(const struct study_settings *settings, const struct e
     if (effect.problem)
         return;
     enum sides sides = (enum sides)settings->sides;
-    if (settings->method == STUDY_FIXED)
+    switch (settings->method) {
+    case STUDY_FIXED:
         out->inference = fixed_test(effect.estimate, effect.se, effect.df, settings->alpha, sides);
-    else
+        break;
+    case STUDY_SEQUENTIAL:
         out->inference = sequential_test(effect.estimate, effect.se, effect.units, settings->alpha,
                                          settings->tuning, sides);
+        break;
+    default:
+        error_fatal("method %d was read but is not computed", settings->method);
+    }
 }
 
 static void compare(struct study *study, const struct study_metric *metric, struct study_arms *arms,

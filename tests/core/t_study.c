@@ -201,25 +201,32 @@ static json_t *first_metric(json_t *report)
     return metric;
 }
 
+/* Turns `arms` into the one stratum; whether there were any. */
+static bool stratify(json_t *object)
+{
+    json_t *arms = json_object_get(object, "arms");
+    if (!arms)
+        return false;
+    json_object_set_new(object, "strata", json_pack("[{s:s,s:O}]", "key", "epoch-1", "arms", arms));
+    return json_object_del(object, "arms") == 0;
+}
+
 static void test_study__one_stratum_is_as_good_as_none(void **state)
 {
     (void)state;
-    json_t *cases = cases_load("stats/studies.json"), *one;
-    size_t i, compared = 0;
+    json_t *cases = cases_load("stats/studies.json"), *one, *metric, *segment;
+    size_t i, j, k, metrics = 0, segments = 0;
     json_array_foreach(cases, i, one)
     {
-        json_t *study = json_object_get(one, "study"), *metric;
-        size_t j;
+        json_t *study = json_object_get(one, "study");
         json_t *plain = analyze(study);
         json_array_foreach(json_object_get(study, "metrics"), j, metric)
         {
-            json_t *arms = json_object_get(metric, "arms");
-            if (!arms)
-                continue;
-            json_object_set_new(metric, "strata",
-                                json_pack("[{s:s,s:O}]", "key", "epoch-1", "arms", arms));
-            json_object_del(metric, "arms");
-            compared++;
+            metrics += stratify(metric);
+            json_array_foreach(json_object_get(metric, "segments"), k, segment)
+            {
+                segments += stratify(segment);
+            }
         }
         json_t *stratified = analyze(study);
         if (!json_equal(plain, stratified))
@@ -227,7 +234,7 @@ static void test_study__one_stratum_is_as_good_as_none(void **state)
         json_decref(plain);
         json_decref(stratified);
     }
-    assert_true(compared > 50);
+    assert_true(metrics > 50 && segments > 5);
     json_decref(cases);
 }
 

@@ -115,8 +115,10 @@ static void test_moments__nothing_where_nothing_is_defined(void **state)
     assert_true(out == -1 && other == -1);
     struct moments answers = moments_of_nps(0, 0, 0);
     assert_false(moments_mean(&answers, &out));
+    assert_true(answers.y == 0 && answers.yy == 0);
     answers = moments_of_csat((double[]){0, 0, 0, 0, 0});
     assert_false(moments_mean(&answers, &out));
+    assert_true(answers.y == 0 && answers.yy == 0 && answers.x == 0);
     struct moments contradiction =
         moments_of_sums(MOMENTS_MEAN, false, &(struct moments_sums){10, 10, 1, 0, 0, 0});
     assert_true(variance_of(&contradiction) < 0);
