@@ -304,19 +304,44 @@ static json_t *rule_unpowered(struct judge *judge)
 
 /* --- rules over all variants ---------------------------------------------------------------- */
 
+/* How good a variant looks on the first primary metric, up is good; NAN without a figure. */
+static double merit(const struct judge *judge, const char *variant)
+{
+    size_t i;
+    json_t *metric;
+    json_array_foreach(judge->input->metrics, i, metric)
+    {
+        json_t *estimate = json_object_get(comparison_of(metric, variant), "estimate");
+        if (is(metric, "role", "primary") && json_is_number(estimate))
+            return is(metric, "goal", "decrease") ? -json_number_value(estimate)
+                                                  : json_number_value(estimate);
+    }
+    return NAN;
+}
+
+/* Tries a rule on every variant; where it holds for several, the one with the most merit is named. */
 static json_t *for_each_variant(struct judge *judge, json_t *(*rule)(struct judge *judge))
 {
     json_t *list = json_object_get(json_array_get(judge->input->metrics, 0), "comparisons"), *row;
+    json_t *best = NULL;
+    double most = NAN;
     size_t i;
     json_array_foreach(list, i, row)
     {
         judge->variant = word(row, "variant");
+        json_array_clear(judge->reasons);
         json_t *made = rule(judge);
-        if (made)
-            return made;
+        double value = merit(judge, judge->variant);
+        if (made && (!best || value > most)) {
+            json_decref(best);
+            best = json_deep_copy(made); /* its reasons are cleared for the next variant */
+            most = value;
+        }
+        json_decref(made);
     }
     judge->variant = NULL;
-    return NULL;
+    json_array_clear(judge->reasons);
+    return best;
 }
 
 static json_t *rule_stop(struct judge *judge)
