@@ -56,7 +56,8 @@ static bool check(struct uplift *uplift, uint64_t *differences, struct error *er
 int check_command(int argc, char **argv)
 {
     const char *data = NULL;
-    const struct option_row rows[] = {{.name = "data", .kind = OPTION_TEXT, .out = &data, .required = true}, {0}};
+    const struct option_row rows[] = {
+        {.name = "data", .kind = OPTION_TEXT, .out = &data, .required = true}, {0}};
     struct options options = {.command = "check", .help = help, .list = rows};
     enum options_result result = options_read(&options, argc, argv);
     if (result != OPTIONS_GO)

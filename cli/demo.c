@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* uplift demo: four weeks of a retailer, as events through ingest like any other. Customers are
- * bucketed by the experiments themselves; only what they then do is drawn at random, from the seed. */
+ * bucketed by the experiments themselves; only what they then do is drawn at random, from the seed.
+ */
 #include <gsl/gsl_randist.h>
 #include <gsl/gsl_rng.h>
 #include <stdio.h>
@@ -16,7 +17,8 @@
 
 static const char help[] =
     "Usage: uplift demo --data DIR [--customers N] [--seed N]\n"
-    "Fills an empty store with a story to look at: recommendations that sell more and annoy, a clean\n"
+    "Fills an empty store with a story to look at: recommendations that sell more and annoy, a "
+    "clean\n"
     "winner, two factors, a test of a thing against itself, and a split that is off.\n"
     "\n"
     "  --data DIR       the data folder, empty or absent\n"
@@ -55,13 +57,15 @@ static const struct story stories[] = {
                    " {\"key\": \"pushy\", \"name\": \"Pushy\"}], \"segments\": [\"device\"],"
                    " \"metrics\": {\"primary\": [\"purchase\"], \"guardrail\": [\"csat\", \"nps\"],"
                    " \"secondary\": [\"revenue\"]}}",
-     .order = {0.16, 0.21}, .surveys = true},
+     .order = {0.16, 0.21},
+     .surveys = true},
     {.key = "checkout-copy",
      .definition = "{\"key\": \"checkout-copy\", \"name\": \"Shorter checkout text\","
                    " \"variants\": [{\"key\": \"long\"}, {\"key\": \"short\"}],"
                    " \"segments\": [\"device\"], \"metrics\": {\"primary\": [\"signup\"],"
                    " \"guardrail\": [\"returns\"]}}",
-     .signup = {0.30, 0.36}, .returned = {0.20, 0.16}},
+     .signup = {0.30, 0.36},
+     .returned = {0.20, 0.16}},
     {.key = "newsletter-box",
      .definition = "{\"key\": \"newsletter-box\", \"name\": \"Newsletter box: layout and tone\","
                    " \"factors\": [{\"key\": \"layout\", \"levels\": [\"grid\", \"list\"]},"
@@ -77,7 +81,8 @@ static const struct story stories[] = {
      .definition = "{\"key\": \"search-rank\", \"name\": \"New search ranking\","
                    " \"variants\": [{\"key\": \"old\"}, {\"key\": \"new\"}],"
                    " \"metrics\": {\"primary\": [\"signup\"]}}",
-     .signup = {0.30, 0.33}, .lost = 0.12},
+     .signup = {0.30, 0.33},
+     .lost = 0.12},
 };
 enum { STORIES = sizeof stories / sizeof *stories };
 
@@ -102,8 +107,8 @@ static bool send(struct demo *demo, struct error *err)
     return ok;
 }
 
-static void outcome(struct demo *demo, const char *customer, const char *name,
-                    double value, int64_t at)
+static void outcome(struct demo *demo, const char *customer, const char *name, double value,
+                    int64_t at)
 {
     json_array_append_new(demo->events,
                           json_pack("{s:s, s:s, s:s, s:f, s:I}", "type", "outcome", "customer",
@@ -159,14 +164,13 @@ static void live(struct demo *demo, const struct story *story, const struct expe
     if (last && story->lost > 0 && gsl_ran_bernoulli(demo->random, story->lost))
         return;
     const char *device = gsl_ran_bernoulli(demo->random, 0.6) ? "phone" : "desktop";
-    json_array_append_new(
-        demo->events, json_pack("{s:s, s:s, s:s, s:s, s:I, s:{s:s}}", "type", "exposure", "customer",
-                                customer, "experiment", story->key, "variant",
-                                experiment->variants[v].key, "at", (json_int_t)at, "attributes",
-                                "device", device));
+    json_array_append_new(demo->events,
+                          json_pack("{s:s, s:s, s:s, s:s, s:I, s:{s:s}}", "type", "exposure",
+                                    "customer", customer, "experiment", story->key, "variant",
+                                    experiment->variants[v].key, "at", (json_int_t)at, "attributes",
+                                    "device", device));
     if (story->order[v] > 0 && gsl_ran_bernoulli(demo->random, story->order[v]))
-        outcome(demo, customer, "order", gsl_ran_lognormal(demo->random, 3.6, 0.6),
-                at + WHEN_HOUR);
+        outcome(demo, customer, "order", gsl_ran_lognormal(demo->random, 3.6, 0.6), at + WHEN_HOUR);
     if (story->signup[v] > 0 && gsl_ran_bernoulli(demo->random, story->signup[v]))
         outcome(demo, customer, "signup", 1, at + WHEN_HOUR);
     if (story->returned[v] > 0 && gsl_ran_bernoulli(demo->random, story->returned[v]))
@@ -207,8 +211,7 @@ static bool tell(struct demo *demo, int64_t customers, struct error *err)
     struct catalog *catalog = catalog_acquire(&demo->uplift->catalog);
     progress_start(&progress, "telling the story");
     for (size_t i = 0; ok && i < STORIES; i++) {
-        const struct experiment *experiment =
-            catalog_experiment(catalog, slice_of(stories[i].key));
+        const struct experiment *experiment = catalog_experiment(catalog, slice_of(stories[i].key));
         for (int64_t c = 1; ok && c <= customers; c++) {
             live(demo, &stories[i], experiment, (uint64_t)c);
             if (json_array_size(demo->events) >= BATCH) {
@@ -252,7 +255,11 @@ int demo_command(int argc, char **argv)
     int64_t customers = 20000, seed = 1;
     const struct option_row rows[] = {
         {.name = "data", .kind = OPTION_TEXT, .out = &data, .required = true},
-        {.name = "customers", .kind = OPTION_INTEGER, .out = &customers, .least = 100, .most = 10000000},
+        {.name = "customers",
+         .kind = OPTION_INTEGER,
+         .out = &customers,
+         .least = 100,
+         .most = 10000000},
         {.name = "seed", .kind = OPTION_INTEGER, .out = &seed, .least = 0, .most = UINT32_MAX},
         {0}};
     struct options options = {.command = "demo", .help = help, .list = rows};

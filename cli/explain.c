@@ -35,8 +35,8 @@ static struct experiment *step(struct experiment *from, enum experiment_step whi
 static struct experiment *read_experiment(json_t *input, struct error *err)
 {
     static const char *const states[] = {"draft", "running", "paused", "stopped", NULL};
-    static const char *const server_fields[] = {"version", "phase", "created_at", "started_at",
-                                                "stopped_at", "epochs", "number", "past"};
+    static const char *const server_fields[] = {"version",    "phase",  "created_at", "started_at",
+                                                "stopped_at", "epochs", "number",     "past"};
     struct json_place place = json_member(JSON_TOP, "experiment");
     int state = 1;
     if (!json_read_word(input, &place, "state", JSON_OPTIONAL, states, &state, err))

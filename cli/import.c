@@ -173,8 +173,8 @@ static bool read_mapping(struct import *import, const struct csv *csv, struct er
     for (size_t i = 0; ok && i < import->covariate_words.count; i++)
         ok = read_covariate(import, csv, import->covariate_words.values[i], err);
     for (size_t i = 0; ok && i < import->segment_words.count; i++)
-        ok = find_column(csv, "--segment", import->segment_words.values[i],
-                         &import->segments_at[i], err);
+        ok = find_column(csv, "--segment", import->segment_words.values[i], &import->segments_at[i],
+                         err);
     return ok;
 }
 
@@ -248,10 +248,10 @@ static bool make_metrics(struct import *import, struct definition_change *change
 {
     for (size_t i = 0; i < import->outcome_count; i++) {
         const struct outcome *outcome = &import->outcomes[i];
-        json_t *input = json_pack("{s:s, s:s, s:s, s:s+++, s:s}", "key", outcome->key, "name",
-                                  outcome->column, "kind", outcome->kind, "event",
-                                  import->experiment, ".", outcome->key, "", "goal",
-                                  outcome->decrease ? "decrease" : "increase");
+        json_t *input =
+            json_pack("{s:s, s:s, s:s, s:s+++, s:s}", "key", outcome->key, "name", outcome->column,
+                      "kind", outcome->kind, "event", import->experiment, ".", outcome->key, "",
+                      "goal", outcome->decrease ? "decrease" : "increase");
         if (outcome->covariate >= 0)
             json_object_set_new(input, "covariate_days", json_integer(1));
         bool ok = is_made(uplift_metric_create(import->uplift, change, input, err));
@@ -289,9 +289,8 @@ static bool make_experiment(struct import *import, struct definition_change *cha
 {
     json_t *input = experiment_input(import);
     bool ok = is_made(uplift_experiment_create(import->uplift, change, input, err)) &&
-              is_made(uplift_experiment_transition(import->uplift, change,
-                                                   slice_of(import->experiment), STEP_START, NULL,
-                                                   err));
+              is_made(uplift_experiment_transition(
+                  import->uplift, change, slice_of(import->experiment), STEP_START, NULL, err));
     json_decref(input);
     return ok;
 }
@@ -345,8 +344,8 @@ static const char *row_events(const struct import *import, const struct csv_row 
             json_array_append_new(events, outcome_event(import, outcome, customer, before,
                                                         import->started_at - 1000));
         if (value != 0)
-            json_array_append_new(events, outcome_event(import, outcome, customer, value,
-                                                        import->started_at + 1000));
+            json_array_append_new(
+                events, outcome_event(import, outcome, customer, value, import->started_at + 1000));
     }
     return NULL;
 }
@@ -420,8 +419,7 @@ static bool second_reading(struct import *import, struct error *err)
 static bool print_report(const struct import *import, struct error *err)
 {
     const struct results_options options = {.as_of = -1};
-    json_t *results =
-        analysis_results(import->uplift, slice_of(import->experiment), &options, err);
+    json_t *results = analysis_results(import->uplift, slice_of(import->experiment), &options, err);
     if (!results)
         return false;
     if (strcmp(import->report, "json") == 0) {
@@ -447,9 +445,8 @@ static bool run(struct import *import, struct error *err)
     struct definition_change last = {.who = "import", .at = -1};
     bool ok = make_metrics(import, &change, err) && make_experiment(import, &change, err) &&
               second_reading(import, err) &&
-              is_made(uplift_experiment_transition(import->uplift, &last,
-                                                   slice_of(import->experiment), STEP_STOP, NULL,
-                                                   err)) &&
+              is_made(uplift_experiment_transition(
+                  import->uplift, &last, slice_of(import->experiment), STEP_STOP, NULL, err)) &&
               print_report(import, err);
     fprintf(stderr, "%llu rows imported, %llu refused\n", (unsigned long long)import->rows,
             (unsigned long long)import->refused);
@@ -485,8 +482,8 @@ int import_command(int argc, char **argv)
         {.name = "effect", .kind = OPTION_TEXT, .out = &import.effect},
         {.name = "report", .kind = OPTION_TEXT, .out = &import.report},
         {0}};
-    struct options options = {.command = "import", .help = help, .list = rows, .words_least = 1,
-                              .words_most = 1};
+    struct options options = {
+        .command = "import", .help = help, .list = rows, .words_least = 1, .words_most = 1};
     enum options_result result = options_read(&options, argc, argv);
     if (result != OPTIONS_GO)
         return options_exit(result);

@@ -53,10 +53,9 @@ static int list(struct uplift *uplift, struct error *err)
 {
     json_t *keys = keys_list(uplift, err), *row;
     size_t i;
-    json_array_foreach(json_object_get(keys, "keys"), i, row)
-        printf("%s  %-7s  %-6s  %s  %-20s  %s\n", field(row, "id"), field(row, "kind"),
-               field(row, "role"), field(row, "created_at"), field(row, "last_used_at"),
-               field(row, "name"));
+    json_array_foreach(json_object_get(keys, "keys"), i, row) printf(
+        "%s  %-7s  %-6s  %s  %-20s  %s\n", field(row, "id"), field(row, "kind"), field(row, "role"),
+        field(row, "created_at"), field(row, "last_used_at"), field(row, "name"));
     json_decref(keys);
     return COMMAND_OK;
 }
@@ -81,13 +80,14 @@ int key_command(int argc, char **argv)
 {
     const char *data = NULL;
     struct words words = {.kind = "admin", .name = ""};
-    const struct option_row rows[] = {{.name = "data", .kind = OPTION_TEXT, .out = &data, .required = true},
-                                      {.name = "kind", .kind = OPTION_TEXT, .out = &words.kind},
-                                      {.name = "role", .kind = OPTION_TEXT, .out = &words.role},
-                                      {.name = "name", .kind = OPTION_TEXT, .out = &words.name},
-                                      {0}};
-    struct options options = {.command = "key", .help = help, .list = rows, .words_least = 1,
-                              .words_most = 2};
+    const struct option_row rows[] = {
+        {.name = "data", .kind = OPTION_TEXT, .out = &data, .required = true},
+        {.name = "kind", .kind = OPTION_TEXT, .out = &words.kind},
+        {.name = "role", .kind = OPTION_TEXT, .out = &words.role},
+        {.name = "name", .kind = OPTION_TEXT, .out = &words.name},
+        {0}};
+    struct options options = {
+        .command = "key", .help = help, .list = rows, .words_least = 1, .words_most = 2};
     enum options_result result = options_read(&options, argc, argv);
     if (result != OPTIONS_GO)
         return options_exit(result);

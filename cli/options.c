@@ -58,7 +58,8 @@ static bool take(const struct options *options, const struct option_row *row, co
         return true;
     case OPTION_LIST:
         if (values->count == OPTION_VALUES_MAX)
-            return options_wrong(options->command, "%s: more than %d", from, OPTION_VALUES_MAX) == 0;
+            return options_wrong(options->command, "%s: more than %d", from, OPTION_VALUES_MAX) ==
+                   0;
         values->values[values->count++] = value;
         return true;
     case OPTION_INTEGER:

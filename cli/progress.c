@@ -18,8 +18,8 @@ static int64_t monotonic_ms(void)
 
 void progress_start(struct progress *progress, const char *label)
 {
-    *progress = (struct progress){.label = label, .on = isatty(STDERR_FILENO) == 1,
-                                  .started = monotonic_ms()};
+    *progress = (struct progress){
+        .label = label, .on = isatty(STDERR_FILENO) == 1, .started = monotonic_ms()};
 }
 
 void progress_step(struct progress *progress, double done)

@@ -17,8 +17,8 @@ static void print_effect(const json_t *value, const json_t *metric, FILE *out)
     char text[48] = "open";
     if (json_is_number(value))
         decision_effect_words(json_number_value(value),
-                              strcmp(word(metric, "effect"), "relative") == 0,
-                              word(metric, "unit"), text);
+                              strcmp(word(metric, "effect"), "relative") == 0, word(metric, "unit"),
+                              text);
     fputs(text, out);
 }
 

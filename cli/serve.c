@@ -21,7 +21,8 @@ static const char help[] =
     "  --listen ADDRESS:PORT    where to listen [127.0.0.1:8080]; port 0 takes a free one\n"
     "  --help                   print this help\n"
     "\n"
-    "The first start on a new folder prints an admin key once. SIGTERM or SIGINT ends the server.\n";
+    "The first start on a new folder prints an admin key once. SIGTERM or SIGINT ends the "
+    "server.\n";
 
 enum { HOUSEKEEPING_SECONDS = 60, EXPIRE_MOST = 10000 };
 
@@ -101,9 +102,10 @@ static bool run(const char *data, const struct server_options *options, struct e
 int serve_command(int argc, char **argv)
 {
     const char *data = NULL, *listen = "127.0.0.1:8080";
-    const struct option_row rows[] = {{.name = "data", .kind = OPTION_TEXT, .out = &data, .required = true},
-                                      {.name = "listen", .kind = OPTION_TEXT, .out = &listen},
-                                      {0}};
+    const struct option_row rows[] = {
+        {.name = "data", .kind = OPTION_TEXT, .out = &data, .required = true},
+        {.name = "listen", .kind = OPTION_TEXT, .out = &listen},
+        {0}};
     struct options options = {.command = "serve", .help = help, .list = rows};
     enum options_result result = options_read(&options, argc, argv);
     if (result != OPTIONS_GO)

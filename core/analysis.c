@@ -92,16 +92,18 @@ static void release(struct gathered *g)
 static struct tally tally_of(const struct gathered *g, size_t epoch, uint32_t metric,
                              const struct segment_value *in, size_t variant)
 {
-    struct tally_name name = {.experiment = g->present->number, .phase = (uint16_t)g->phase,
-                              .epoch = (uint16_t)epoch, .metric = metric,
+    struct tally_name name = {.experiment = g->present->number,
+                              .phase = (uint16_t)g->phase,
+                              .epoch = (uint16_t)epoch,
+                              .metric = metric,
                               .variant = (uint8_t)variant};
     name.segment = in ? in->segment : (struct slice){"", 0};
     name.value = in ? in->value : (struct slice){"", 0};
     return *tally_set_at(g->tallies, &name);
 }
 
-static struct tally total(const struct gathered *g, uint32_t metric,
-                          const struct segment_value *in, size_t variant)
+static struct tally total(const struct gathered *g, uint32_t metric, const struct segment_value *in,
+                          size_t variant)
 {
     struct tally sum = {0};
     for (size_t e = 0; e < g->present->epoch_count; e++)
@@ -213,9 +215,9 @@ static json_t *segments_json(const struct gathered *g, const struct metric *metr
 {
     json_t *list = json_array();
     for (size_t i = 0; i < g->value_count && i < SEGMENT_VALUES_MAX; i++) {
-        json_t *row = json_pack("{s:s%, s:s%}", "segment", g->values[i].segment.ptr,
-                                g->values[i].segment.len, "value", g->values[i].value.ptr,
-                                g->values[i].value.len);
+        json_t *row =
+            json_pack("{s:s%, s:s%}", "segment", g->values[i].segment.ptr, g->values[i].segment.len,
+                      "value", g->values[i].value.ptr, g->values[i].value.len);
         put_arms(row, g, metric, &g->values[i]);
         json_array_append_new(list, row);
     }
@@ -258,11 +260,11 @@ static double margin_of(const struct metric *metric)
 static json_t *metric_study(const struct gathered *g, const struct metric *metric,
                             enum metric_role role)
 {
-    json_t *row = json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:s}", "key", metric->key, "kind", study_kind(metric), "role",
-        metric_role_word(role), "goal", metric->goal == GOAL_DECREASE ? "decrease" : "increase",
-        "method", design_method_word(method_for(g, metric)), "effect",
-        absolute_effect(g, metric) ? "absolute" : "relative");
+    json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "key", metric->key, "kind",
+                            study_kind(metric), "role", metric_role_word(role), "goal",
+                            metric->goal == GOAL_DECREASE ? "decrease" : "increase", "method",
+                            design_method_word(method_for(g, metric)), "effect",
+                            absolute_effect(g, metric) ? "absolute" : "relative");
     if (role == ROLE_GUARDRAIL)
         json_object_set_new(row, "margin", json_figure(margin_of(metric)));
     put_arms(row, g, metric, NULL);
@@ -287,8 +289,7 @@ static void put_exposed(json_t *study, const struct gathered *g)
         const struct variant *variant = &g->experiment->variants[v];
         json_t *row = json_pack("{s:s, s:f}", "key", variant->key, "weight", variant->weight);
         if (one)
-            json_object_set_new(row, "exposed",
-                                json_integer((json_int_t)total(g, 0, NULL, v).n));
+            json_object_set_new(row, "exposed", json_integer((json_int_t)total(g, 0, NULL, v).n));
         json_array_append_new(variants, row);
     }
     json_object_set_new(study, "variants", variants);
@@ -314,18 +315,17 @@ static json_t *build_study(const struct gathered *g)
 {
     const struct design *design = &g->present->design;
     json_t *metrics = json_array();
-    json_t *study = json_pack("{s:{s:s, s:f, s:s, s:s, s:f, s:s}, s:o}", "design", "method",
-                              design_method_word(design->method), "alpha", design->alpha, "sides",
-                              design_sides_word(design->sides), "effect",
-                              design_effect_word(design->effect), "tuning", design->tuning,
-                              "correction", design_correction_word(design->correction), "metrics",
-                              metrics);
+    json_t *study =
+        json_pack("{s:{s:s, s:f, s:s, s:s, s:f, s:s}, s:o}", "design", "method",
+                  design_method_word(design->method), "alpha", design->alpha, "sides",
+                  design_sides_word(design->sides), "effect", design_effect_word(design->effect),
+                  "tuning", design->tuning, "correction",
+                  design_correction_word(design->correction), "metrics", metrics);
     for (size_t i = 0; i < g->experiment->metric_count; i++) {
         const struct metric *metric =
             catalog_metric(g->catalog, slice_of(g->experiment->metrics[i].key));
         if (metric)
-            json_array_append_new(metrics,
-                                  metric_study(g, metric, g->experiment->metrics[i].role));
+            json_array_append_new(metrics, metric_study(g, metric, g->experiment->metrics[i].role));
     }
     put_exposed(study, g);
     return study;
@@ -337,7 +337,7 @@ static const char *verdict(const json_t *comparison, enum metric_role role, bool
 {
     if (role == ROLE_GUARDRAIL) {
         json_t *fine = json_object_get(comparison, "non_inferior");
-        return json_is_true(fine) ? "within-limit"
+        return json_is_true(fine)    ? "within-limit"
                : json_is_false(fine) ? "over-limit"
                                      : "not-yet-known";
     }
@@ -444,19 +444,19 @@ static json_t *regroup_segments(const struct gathered *g, json_t *metrics)
                 if (strcmp(json_string_value(json_object_get(part, "segment")), name) != 0)
                     continue;
                 looked_at = json_array_size(json_object_get(part, "values"));
-                json_array_append_new(
-                    rows, json_pack("{s:O, s:O, s:O, s:O, s:O*, s:O}", "key",
-                                    json_object_get(metric, "key"), "name",
-                                    json_object_get(metric, "name"), "effect",
-                                    json_object_get(metric, "effect"), "unit",
-                                    json_object_get(metric, "unit"), "heterogeneity",
-                                    json_object_get(part, "heterogeneity"), "values",
-                                    json_object_get(part, "values")));
+                json_array_append_new(rows,
+                                      json_pack("{s:O, s:O, s:O, s:O, s:O*, s:O}", "key",
+                                                json_object_get(metric, "key"), "name",
+                                                json_object_get(metric, "name"), "effect",
+                                                json_object_get(metric, "effect"), "unit",
+                                                json_object_get(metric, "unit"), "heterogeneity",
+                                                json_object_get(part, "heterogeneity"), "values",
+                                                json_object_get(part, "values")));
             }
         }
-        json_array_append_new(list, json_pack("{s:s, s:I, s:o}", "segment", name,
-                                              "values_looked_at", (json_int_t)looked_at, "metrics",
-                                              rows));
+        json_array_append_new(list,
+                              json_pack("{s:s, s:I, s:o}", "segment", name, "values_looked_at",
+                                        (json_int_t)looked_at, "metrics", rows));
     }
     return list;
 }
@@ -497,20 +497,24 @@ static json_t *health_json(struct uplift *uplift, json_t *srm, double crossed, i
                  fmax(p, 0.001));
     else
         snprintf(text, sizeof text, "Traffic split as planned (p = %.2f)", p);
-    add_health(list, "sample-ratio", off ? "fail" : "ok", text, srm ? json_incref(srm) : json_null());
+    add_health(list, "sample-ratio", off ? "fail" : "ok", text,
+               srm ? json_incref(srm) : json_null());
     snprintf(text, sizeof text,
              crossings ? "%.1f%% of customers saw more than one variant, left out"
                        : "Nobody saw more than one variant",
              100 * crossed);
-    add_health(list, "crossovers", crossed > 0.01 ? "fail" : crossings ? "warn" : "ok", text,
-               json_pack("{s:I, s:f}", "customers", (json_int_t)crossings, "share", crossed));
+    add_health(list, "crossovers",
+               crossed > 0.01 ? "fail"
+               : crossings    ? "warn"
+                              : "ok",
+               text, json_pack("{s:I, s:f}", "customers", (json_int_t)crossings, "share", crossed));
     int64_t last = atomic_load(&uplift->last_event_at);
     int64_t minutes = last ? (uplift_now(uplift) - last) / 60000 : -1;
     if (last)
         snprintf(text, sizeof text, "Events arriving, last %lld min ago", (long long)minutes);
     else
-        snprintf(text, sizeof text, "No event since the server started");
-    add_health(list, "events", last ? "ok" : "warn", text,
+        snprintf(text, sizeof text, "No new event since the server started");
+    add_health(list, "events", "ok", text,
                json_pack("{s:I}", "rejected", (json_int_t)atomic_load(&uplift->rejected)));
     return list;
 }
@@ -562,8 +566,10 @@ static json_t *make_results(struct uplift *uplift, const struct gathered *g, str
     int64_t day =
         ((end < now ? end : now) - experiment_phase_start(g->present, g->phase)) / WHEN_DAY + 1;
     const struct decision_input input = {.metrics = json_object_get(report, "metrics"),
-                                         .split_off = json_is_true(json_object_get(srm, "mismatch")),
-                                         .crossed_share = crossed, .day = day,
+                                         .split_off =
+                                             json_is_true(json_object_get(srm, "mismatch")),
+                                         .crossed_share = crossed,
+                                         .day = day,
                                          .complete = g->present->state == EXPERIMENT_STOPPED,
                                          .design = &g->present->design};
     json_t *decision = decision_make(&input);
@@ -680,12 +686,11 @@ json_t *analysis_summary(struct uplift *uplift, struct slice key)
     size_t i;
     json_array_foreach(json_object_get(json_object_get(results, "experiment"), "variants"), i, row)
         exposed += json_integer_value(json_object_get(row, "exposed"));
-    json_t *summary =
-        json_pack("{s:O, s:O, s:O, s:n, s:I, s:s, s:o}", "action",
-                  json_object_get(decision, "action"), "headline",
-                  json_object_get(decision, "headline"), "day", json_object_get(results, "day"),
-                  "planned_days", "exposed", exposed, "health", worst_health(results), "primary",
-                  first_primary(results));
+    json_t *summary = json_pack("{s:O, s:O, s:O, s:n, s:I, s:s, s:o}", "action",
+                                json_object_get(decision, "action"), "headline",
+                                json_object_get(decision, "headline"), "day",
+                                json_object_get(results, "day"), "planned_days", "exposed", exposed,
+                                "health", worst_health(results), "primary", first_primary(results));
     json_decref(results);
     return summary;
 }

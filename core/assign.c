@@ -82,8 +82,8 @@ static struct assignment choose(const struct experiment *experiment, struct slic
              json_pack("{s:s, s:f, s:f, s:o}", "seed", experiment->seed, "bucket", n, "traffic",
                        experiment->traffic, "ranges", list));
     }
-    struct assignment result = variant < 0 ? settle(ASSIGN_NOT_IN_TRAFFIC, 0)
-                                           : settle(ASSIGN_ASSIGNED, variant);
+    struct assignment result =
+        variant < 0 ? settle(ASSIGN_NOT_IN_TRAFFIC, 0) : settle(ASSIGN_ASSIGNED, variant);
     result.bucket = n;
     result.in_experiment = variant >= 0;
     return result;
@@ -135,8 +135,8 @@ json_t *assign_json(const struct experiment *experiment, struct assignment assig
     /* A copy: references to one value are not to be counted by many threads at once. */
     json_t *value = variant ? json_deep_copy(variant->value) : NULL;
     return json_pack("{s:s, s:s?, s:o?, s:s, s:o, s:b}", "experiment", experiment->key, "variant",
-                     variant ? variant->key : NULL, "value", value,
-                     "reason", assign_reason_word(assignment.reason), "bucket",
+                     variant ? variant->key : NULL, "value", value, "reason",
+                     assign_reason_word(assignment.reason), "bucket",
                      assignment.bucket < 0 ? json_null() : json_real(assignment.bucket),
                      "in_experiment", (int)assignment.in_experiment);
 }

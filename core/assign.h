@@ -5,8 +5,8 @@
  * disk, no allocation unless the audience or a trace needs one. Any thread.
  *
  * Steps, in the order in which an SDK takes them: state · override · layer · audience · traffic and
- * bucket. Draft and archived experiments decide nothing. Paused: everyone gets the control. Stopped:
- * everyone in the audience gets the winner's value, else the control's. */
+ * bucket. Draft and archived experiments decide nothing. Paused: everyone gets the control.
+ * Stopped: everyone in the audience gets the winner's value, else the control's. */
 #ifndef UPLIFT_CORE_ASSIGN_H
 #define UPLIFT_CORE_ASSIGN_H
 
@@ -22,7 +22,7 @@ enum assign_reason {
 };
 
 struct assignment {
-    int variant;        /* index; 0 where no variant was chosen; -1 where nothing is decided */
+    int variant; /* index; 0 where no variant was chosen; -1 where nothing is decided */
     enum assign_reason reason;
     bool in_experiment; /* counts as exposed when it is shown */
     double bucket;      /* 0 to 0.9999, or -1 where none was computed */
@@ -32,8 +32,8 @@ struct assignment {
 const char *assign_reason_word(enum assign_reason reason);
 
 /* Decides. `customer` is valid UTF-8, `attributes` an object or NULL; the customer is visible to
- * conditions as "id", whatever the attributes say. `trace`, when not NULL, is an array to which each
- * step taken is appended as {step, passed, …what was compared}. */
+ * conditions as "id", whatever the attributes say. `trace`, when not NULL, is an array to which
+ * each step taken is appended as {step, passed, …what was compared}. */
 struct assignment assign_decide(const struct experiment *experiment, struct slice customer,
                                 const json_t *attributes, json_t *trace);
 

@@ -26,8 +26,8 @@ static inline bool bucket_in(double n, struct range range)
     return n >= range.from && n < range.to;
 }
 
-/* The ranges of `count` variants, into out[count]: from the sum of the weights before it, as long as
- * coverage · weight. Coverage is clamped to [0, 1]. Weights that are NULL, or whose sum is not
+/* The ranges of `count` variants, into out[count]: from the sum of the weights before it, as long
+ * as coverage · weight. Coverage is clamped to [0, 1]. Weights that are NULL, or whose sum is not
  * within 0.99…1.01, count as equal. Raising coverage only extends each range at its end. */
 void bucket_ranges(size_t count, double coverage, const double *weights, struct range *out);
 

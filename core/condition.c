@@ -73,20 +73,33 @@ static const struct operator_row {
     enum op op;
     enum operand operand;
 } operators[] = {
-    {"$eq", OP_EQ, ANY},          {"$ne", OP_NE, ANY},
-    {"$lt", OP_LT, ANY},          {"$lte", OP_LTE, ANY},
-    {"$gt", OP_GT, ANY},          {"$gte", OP_GTE, ANY},
-    {"$in", OP_IN, ARRAY},        {"$nin", OP_NIN, ARRAY},
-    {"$ini", OP_INI, ARRAY},      {"$nini", OP_NINI, ARRAY},
-    {"$all", OP_ALL, KID_ITEMS},  {"$alli", OP_ALLI, KID_ITEMS},
-    {"$size", OP_SIZE, KID_TEST}, {"$elemMatch", OP_ELEM_TEST, KID_ELEMENT},
-    {"$exists", OP_EXISTS, ANY},  {"$type", OP_TYPE, TEXT},
-    {"$not", OP_NOT, KID_TEST},   {"$regex", OP_REGEX, PATTERN},
+    {"$eq", OP_EQ, ANY},
+    {"$ne", OP_NE, ANY},
+    {"$lt", OP_LT, ANY},
+    {"$lte", OP_LTE, ANY},
+    {"$gt", OP_GT, ANY},
+    {"$gte", OP_GTE, ANY},
+    {"$in", OP_IN, ARRAY},
+    {"$nin", OP_NIN, ARRAY},
+    {"$ini", OP_INI, ARRAY},
+    {"$nini", OP_NINI, ARRAY},
+    {"$all", OP_ALL, KID_ITEMS},
+    {"$alli", OP_ALLI, KID_ITEMS},
+    {"$size", OP_SIZE, KID_TEST},
+    {"$elemMatch", OP_ELEM_TEST, KID_ELEMENT},
+    {"$exists", OP_EXISTS, ANY},
+    {"$type", OP_TYPE, TEXT},
+    {"$not", OP_NOT, KID_TEST},
+    {"$regex", OP_REGEX, PATTERN},
     {"$regexi", OP_REGEX, PATTERN_CASELESS},
-    {"$veq", OP_VEQ, ANY},        {"$vne", OP_VNE, ANY},
-    {"$vgt", OP_VGT, ANY},        {"$vgte", OP_VGTE, ANY},
-    {"$vlt", OP_VLT, ANY},        {"$vlte", OP_VLTE, ANY},
-    {"$inGroup", OP_IN_GROUP, TEXT}, {"$notInGroup", OP_NOT_IN_GROUP, TEXT},
+    {"$veq", OP_VEQ, ANY},
+    {"$vne", OP_VNE, ANY},
+    {"$vgt", OP_VGT, ANY},
+    {"$vgte", OP_VGTE, ANY},
+    {"$vlt", OP_VLT, ANY},
+    {"$vlte", OP_VLTE, ANY},
+    {"$inGroup", OP_IN_GROUP, TEXT},
+    {"$notInGroup", OP_NOT_IN_GROUP, TEXT},
 };
 
 struct compiler {
@@ -170,10 +183,9 @@ static struct condition *compile_regex(struct compiler *c, json_t *json, bool ca
     PCRE2_SIZE offset;
     uint32_t options = PCRE2_UTF | PCRE2_ALT_BSUX | PCRE2_MATCH_UNSET_BACKREF |
                        PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C;
-    pcre2_code *regex = pcre2_compile((PCRE2_SPTR)json_string_value(json),
-                                      json_string_length(json),
-                                      options | (caseless ? PCRE2_CASELESS : 0), &code, &offset,
-                                      NULL);
+    pcre2_code *regex =
+        pcre2_compile((PCRE2_SPTR)json_string_value(json), json_string_length(json),
+                      options | (caseless ? PCRE2_CASELESS : 0), &code, &offset, NULL);
     if (!regex) {
         char words[160] = "";
         char text[224];
@@ -274,8 +286,8 @@ static struct condition *compile_test(struct compiler *c, json_t *json,
 
 static bool path_allowed(const char *path)
 {
-    static const char *const magic[] = {"__proto__", "constructor", "prototype", "toString",
-                                        "valueOf", "hasOwnProperty"};
+    static const char *const magic[] = {"__proto__", "constructor", "prototype",
+                                        "toString",  "valueOf",     "hasOwnProperty"};
     if (path[0] == '$' || !path[0])
         return false;
     for (const char *at = path; *at;) {
@@ -542,8 +554,8 @@ static bool matches_regex(const struct condition *node, const json_t *value)
 static bool matches_type(const json_t *value, const char *type)
 {
     static const char *const names[] = {
-        [JSON_OBJECT] = "object",  [JSON_ARRAY] = "array",    [JSON_STRING] = "string",
-        [JSON_INTEGER] = "number", [JSON_REAL] = "number",    [JSON_TRUE] = "boolean",
+        [JSON_OBJECT] = "object",  [JSON_ARRAY] = "array", [JSON_STRING] = "string",
+        [JSON_INTEGER] = "number", [JSON_REAL] = "number", [JSON_TRUE] = "boolean",
         [JSON_FALSE] = "boolean",  [JSON_NULL] = "null",
     };
     return strcmp(type, value ? names[json_typeof(value)] : "null") == 0;

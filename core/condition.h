@@ -29,8 +29,8 @@ struct condition *condition_compile_lenient(json_t *json, struct error *err);
 /* NULL is fine. */
 void condition_free(struct condition *condition);
 
-/* Whether the attributes (an object, or NULL) match. `groups` maps a saved group's name to its array
- * of values; NULL for none. A pattern that takes too long to match counts as not matching. */
+/* Whether the attributes (an object, or NULL) match. `groups` maps a saved group's name to its
+ * array of values; NULL for none. A pattern that takes too long to match counts as not matching. */
 bool condition_matches(const struct condition *condition, const json_t *attributes,
                        const json_t *groups);
 

@@ -27,7 +27,7 @@ static void number_text(double value, struct text *out)
         if (strtod(digits, NULL) == fabs(value))
             break;
     }
-    int exponent = atoi(strchr(digits, 'e') + 1);
+    int exponent = (int)strtol(strchr(digits, 'e') + 1, NULL, 10);
     char plain[32];
     int count = 0;
     for (const char *d = digits; *d != 'e'; d++)
@@ -163,8 +163,7 @@ double value_number(const json_t *value)
     case JSON_NULL:
         return 0;
     case JSON_STRING:
-        return string_number(
-            (struct slice){json_string_value(value), json_string_length(value)});
+        return string_number((struct slice){json_string_value(value), json_string_length(value)});
     case JSON_OBJECT:
         return NAN;
     case JSON_ARRAY:
@@ -198,7 +197,8 @@ static bool same_object(const json_t *a, const json_t *b)
 {
     if (json_object_size(a) != json_object_size(b))
         return false;
-    void *x = json_object_iter((json_t *)(uintptr_t)a), *y = json_object_iter((json_t *)(uintptr_t)b);
+    void *x = json_object_iter((json_t *)(uintptr_t)a),
+         *y = json_object_iter((json_t *)(uintptr_t)b);
     for (; x && y; x = json_object_iter_next((json_t *)(uintptr_t)a, x),
                    y = json_object_iter_next((json_t *)(uintptr_t)b, y))
         if (strcmp(json_object_iter_key(x), json_object_iter_key(y)) != 0 ||

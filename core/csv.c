@@ -12,10 +12,10 @@ struct csv {
     gzFile file;
     off_t size;
     char delimiter;
-    uint64_t line;           /* of the byte that is read next */
-    int pushed_back;         /* a byte read too far, or -1 */
-    bool ended;              /* no byte came any more: the end, or an error of zlib's */
-    struct text bytes;       /* the fields of the row, each with its zero byte */
+    uint64_t line;     /* of the byte that is read next */
+    int pushed_back;   /* a byte read too far, or -1 */
+    bool ended;        /* no byte came any more: the end, or an error of zlib's */
+    struct text bytes; /* the fields of the row, each with its zero byte */
     size_t starts[CSV_FIELDS_MAX + 1];
     struct slice fields[CSV_FIELDS_MAX];
     struct csv_row header;

@@ -24,7 +24,7 @@ struct csv_row {
 
 enum csv_result { CSV_ROW, CSV_BAD_ROW, CSV_END, CSV_FAILED };
 
-#define CSV_FIELDS_MAX 1024
+#define CSV_FIELDS_MAX    1024
 #define CSV_ROW_BYTES_MAX (1 << 20)
 
 /* Opens a file ("-" is standard input) and reads its header. NULL and *err where it cannot be

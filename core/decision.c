@@ -143,9 +143,9 @@ static json_t *rule_invalid(struct judge *judge)
                           json_pack("{s:s, s:n, s:s, s:{s:f}}", "id",
                                     input->split_off ? "sample-ratio" : "crossovers", "metric",
                                     "text", text, "values", "crossed", input->crossed_share));
-    return decide(judge, "invalid", input->split_off
-                                        ? "Do not decide: the traffic split is off."
-                                        : "Do not decide: too many customers saw two variants.");
+    return decide(judge, "invalid",
+                  input->split_off ? "Do not decide: the traffic split is off."
+                                   : "Do not decide: too many customers saw two variants.");
 }
 
 /* --- rules for one variant ------------------------------------------------------------------ */
@@ -205,8 +205,7 @@ static bool is_harmed(const json_t *metric, const json_t *comparison)
 static bool is_too_small(const json_t *metric, const json_t *comparison)
 {
     double least = json_number_value(json_object_get(metric, "min_effect"));
-    return least > 0 && is(metric, "effect", "relative") &&
-           good_end(metric, comparison, 1) < least;
+    return least > 0 && is(metric, "effect", "relative") && good_end(metric, comparison, 1) < least;
 }
 
 static void explain(struct judge *judge, const char *role, const char *id, const char *behind,
@@ -228,7 +227,8 @@ static void explain(struct judge *judge, const char *role, const char *id, const
 
 static json_t *rule_roll_back(struct judge *judge)
 {
-    size_t over = count_if(judge, "guardrail", is_over), worse = count_if(judge, "primary", is_worse);
+    size_t over = count_if(judge, "guardrail", is_over),
+           worse = count_if(judge, "primary", is_worse);
     char headline[200];
     if (over + worse == 0)
         return NULL;
@@ -319,7 +319,8 @@ static double merit(const struct judge *judge, const char *variant)
     return NAN;
 }
 
-/* Tries a rule on every variant; where it holds for several, the one with the most merit is named. */
+/* Tries a rule on every variant; where it holds for several, the one with the most merit is named.
+ */
 static json_t *for_each_variant(struct judge *judge, json_t *(*rule)(struct judge *judge))
 {
     json_t *list = json_object_get(json_array_get(judge->input->metrics, 0), "comparisons"), *row;
@@ -397,8 +398,8 @@ static json_t *keep_running(struct judge *judge)
 
 json_t *decision_make(const struct decision_input *input)
 {
-    static json_t *(*const per_variant[])(struct judge *judge) = {rule_diverging, rule_ship,
-                                                                  rule_unpowered};
+    static json_t *(*const per_variant[])(struct judge * judge) = {rule_diverging, rule_ship,
+                                                                   rule_unpowered};
     struct judge judge = {.input = input, .reasons = json_array()};
     json_t *made = rule_invalid(&judge);
     if (!made)

@@ -19,7 +19,7 @@ enum error_code {
 #undef ERROR
 };
 
-#define ERROR_PLACE_MAX 320
+#define ERROR_PLACE_MAX   320
 #define ERROR_MESSAGE_MAX 480
 /* Room for "place: message" with its terminator. */
 #define ERROR_LINE_MAX (ERROR_PLACE_MAX + ERROR_MESSAGE_MAX + 3)
@@ -53,7 +53,8 @@ const char *error_line(const struct error *err, char out[ERROR_LINE_MAX]);
 /* "INVALID" → "invalid input": the general words of a code, static storage. */
 const char *error_words(enum error_code code);
 
-/* Ends the process with a message on standard error: for out of memory and other ends of the road. */
+/* Ends the process with a message on standard error: for out of memory and other ends of the road.
+ */
 _Noreturn void error_fatal(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* malloc, calloc, realloc and strdup that end the process when memory is out. */
@@ -64,6 +65,7 @@ char *xstrdup(const char *text);
 
 /* A promise of our own code: always checked, ends the process with file and line. */
 #define must(condition)                                                                            \
-    ((condition) ? (void)0 : error_fatal("%s:%d: broken promise: %s", __FILE__, __LINE__, #condition))
+    ((condition) ? (void)0                                                                         \
+                 : error_fatal("%s:%d: broken promise: %s", __FILE__, __LINE__, #condition))
 
 #endif

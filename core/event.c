@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Reading events: one table of fields a type, so that a field of another type is refused by name. */
+/* Reading events: one table of fields a type, so that a field of another type is refused by name.
+ */
 #include "core/event.h"
 
 #include <math.h>
@@ -41,8 +42,7 @@ static bool read_common(json_t *json, int64_t now, struct event *event, struct e
     return true;
 }
 
-static bool read_exposure(json_t *json, struct arena *arena, struct event *event,
-                          struct error *err)
+static bool read_exposure(json_t *json, struct arena *arena, struct event *event, struct error *err)
 {
     json_t *attributes = NULL;
     if (!read_text(json, "experiment", JSON_REQUIRED, 1, 64, &event->name, err) ||
@@ -64,8 +64,8 @@ static bool read_exposure(json_t *json, struct arena *arena, struct event *event
 static bool read_outcome(json_t *json, struct event *event, struct error *err)
 {
     event->value = 1;
-    event->has_value = !json_is_null(json_object_get(json, "value")) &&
-                       json_object_get(json, "value") != NULL;
+    event->has_value =
+        !json_is_null(json_object_get(json, "value")) && json_object_get(json, "value") != NULL;
     return read_text(json, "name", JSON_REQUIRED, 1, EVENT_NAME_MAX, &event->name, err) &&
            json_read_number(json, JSON_TOP, "value", JSON_OPTIONAL, -1e15, 1e15, &event->value,
                             err);
@@ -80,7 +80,10 @@ static bool read_feedback(json_t *json, struct event *event, struct error *err)
         return false;
     bool csat = slice_is(event->name, "csat"), ces = slice_is(event->name, "ces");
     if (!json_read_integer(json, JSON_TOP, "score", JSON_REQUIRED, csat || ces ? 1 : 0,
-                           csat ? 5 : ces ? 7 : 10, &score, err))
+                           csat  ? 5
+                           : ces ? 7
+                                 : 10,
+                           &score, err))
         return false;
     event->value = (double)score;
     event->has_value = true;

@@ -14,10 +14,10 @@
 #include "core/json.h"
 #include "core/text.h"
 
-#define EVENT_CUSTOMER_MAX 256
-#define EVENT_ID_MAX 256
-#define EVENT_NAME_MAX 128
-#define EVENT_COMMENT_MAX 4096
+#define EVENT_CUSTOMER_MAX   256
+#define EVENT_ID_MAX         256
+#define EVENT_NAME_MAX       128
+#define EVENT_COMMENT_MAX    4096
 #define EVENT_ATTRIBUTES_MAX 8192
 /* How far ahead of the server's clock an event may be, in milliseconds. */
 #define EVENT_AHEAD_MAX INT64_C(86400000)
@@ -26,17 +26,17 @@ enum event_type { EVENT_EXPOSURE = 1, EVENT_OUTCOME = 2, EVENT_FEEDBACK = 3 };
 
 struct event {
     enum event_type type;
-    bool timed;             /* the event came with a time of its own */
-    bool has_value;         /* outcome: came with a value; else it counts as 1 */
-    int64_t at;             /* ms; the arrival where the event came without */
-    int64_t received;       /* ms: the arrival */
-    struct slice id;        /* empty where it came without */
-    struct slice customer;  /* 1 to EVENT_CUSTOMER_MAX bytes; not part of the record */
-    struct slice name;      /* experiment of an exposure, name of an outcome, survey of a feedback */
-    struct slice variant;   /* exposure */
-    struct slice attributes; /* exposure: JSON text of an object, or empty */
-    double value;           /* outcome; score of a feedback */
-    struct slice comment;   /* feedback, or empty */
+    bool timed;            /* the event came with a time of its own */
+    bool has_value;        /* outcome: came with a value; else it counts as 1 */
+    int64_t at;            /* ms; the arrival where the event came without */
+    int64_t received;      /* ms: the arrival */
+    struct slice id;       /* empty where it came without */
+    struct slice customer; /* 1 to EVENT_CUSTOMER_MAX bytes; not part of the record */
+    struct slice name;     /* experiment of an exposure, name of an outcome, survey of a feedback */
+    struct slice variant;  /* exposure */
+    struct slice attributes;     /* exposure: JSON text of an object, or empty */
+    double value;                /* outcome; score of a feedback */
+    struct slice comment;        /* feedback, or empty */
     struct slice stage, channel; /* or empty */
 };
 
@@ -46,7 +46,7 @@ static inline int64_t event_time(const struct event *event)
     return event->at < event->received ? event->at : event->received;
 }
 
-/* Reads one event. `now` is the arrival. The arena holds what had to be written (the attributes) and
+/* Reads one event. `now` is the arrival. The arena holds the text of the attributes and
  * must live as long as the event; the rest borrows from `json`. On failure *err tells the place
  * within the event: "value: must be a finite number". */
 bool event_parse(json_t *json, int64_t now, struct arena *arena, struct event *event,

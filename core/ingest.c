@@ -123,7 +123,7 @@ bool ingest_submit(struct ingest *ingest, struct ingest_job *job, struct error *
         pthread_cond_signal(&ingest->wake);
     }
     pthread_mutex_unlock(&ingest->lock);
-    return room || error_set(err, ERROR_BUSY, NULL, "too much is waiting to be written; try again");
+    return room || error_set(err, ERROR_BUSY, NULL, "the queue of the writer is full; try again");
 }
 
 struct call {
@@ -157,8 +157,8 @@ bool ingest_call(struct ingest *ingest,
                  struct error *err)
 {
     struct call call = {.err = err, .run = run, .data = data};
-    struct ingest_job job = {.run = call_run, .done = call_done, .data = &call, .alone = true,
-                             .weight = 1};
+    struct ingest_job job = {
+        .run = call_run, .done = call_done, .data = &call, .alone = true, .weight = 1};
     must(!pthread_equal(pthread_self(), ingest->writer));
     pthread_mutex_init(&call.lock, NULL);
     pthread_cond_init(&call.ended, NULL);

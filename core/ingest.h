@@ -28,7 +28,7 @@ struct ingest_job {
     void (*done)(void *data, const struct error *err);
     void *data;
     bool alone;
-    size_t weight; /* events in it: bounds queue and group */
+    size_t weight;           /* events in it: bounds queue and group */
     struct ingest_job *next; /* private */
 };
 

@@ -78,10 +78,9 @@ static json_t *row_json(const struct key_row *row)
 {
     int64_t used = atomic_load(&row->last_used_at);
     return json_pack("{s:s, s:s, s:s?, s:s, s:o, s:o}", "id", row->info.id, "kind",
-                     kinds[row->info.kind], "role",
-                     row->info.role ? roles[row->info.role] : NULL, "name", row->info.name,
-                     "created_at", json_when(row->info.created_at), "last_used_at",
-                     json_when(used ? used : -1));
+                     kinds[row->info.kind], "role", row->info.role ? roles[row->info.role] : NULL,
+                     "name", row->info.name, "created_at", json_when(row->info.created_at),
+                     "last_used_at", json_when(used ? used : -1));
 }
 
 /* The row on disk: the row for lists, and the digest. */
@@ -105,14 +104,16 @@ static struct key_row *read_row(struct slice record, struct error *err)
     int kind = 0, role = 0;
     int64_t created = 0, used = 0;
     size_t len = 0;
-    bool ok = json && json_read_string(json, JSON_TOP, "id", JSON_REQUIRED, 1, KEY_ID_MAX - 1, &id, err) &&
-              json_read_word(json, JSON_TOP, "kind", JSON_REQUIRED, kinds, &kind, err) &&
-              json_read_word(json, JSON_TOP, "role", JSON_OPTIONAL, roles, &role, err) &&
-              json_read_string(json, JSON_TOP, "name", JSON_REQUIRED, 0, KEY_NAME_MAX - 1, &name, err) &&
-              json_read_string(json, JSON_TOP, "digest", JSON_REQUIRED, 64, 64, &digest, err) &&
-              json_read_time(json, JSON_TOP, "created_at", JSON_REQUIRED, &created, err) &&
-              json_read_time(json, JSON_TOP, "last_used_at", JSON_OPTIONAL, &used, err) &&
-              sodium_hex2bin(row->digest, DIGEST, digest, 64, NULL, &len, NULL) == 0;
+    bool ok =
+        json &&
+        json_read_string(json, JSON_TOP, "id", JSON_REQUIRED, 1, KEY_ID_MAX - 1, &id, err) &&
+        json_read_word(json, JSON_TOP, "kind", JSON_REQUIRED, kinds, &kind, err) &&
+        json_read_word(json, JSON_TOP, "role", JSON_OPTIONAL, roles, &role, err) &&
+        json_read_string(json, JSON_TOP, "name", JSON_REQUIRED, 0, KEY_NAME_MAX - 1, &name, err) &&
+        json_read_string(json, JSON_TOP, "digest", JSON_REQUIRED, 64, 64, &digest, err) &&
+        json_read_time(json, JSON_TOP, "created_at", JSON_REQUIRED, &created, err) &&
+        json_read_time(json, JSON_TOP, "last_used_at", JSON_OPTIONAL, &used, err) &&
+        sodium_hex2bin(row->digest, DIGEST, digest, 64, NULL, &len, NULL) == 0;
     if (ok) {
         snprintf(row->info.id, sizeof row->info.id, "%s", id);
         snprintf(row->info.name, sizeof row->info.name, "%s", name);
@@ -200,9 +201,9 @@ bool keys_create(struct uplift *uplift, enum key_kind kind, enum key_role role, 
                  char secret[KEY_SECRET_MAX], struct key_info *info, struct error *err)
 {
     if ((kind == KEY_ADMIN) != (role != KEY_ROLE_NONE))
-        return error_set(err, ERROR_INVALID, "role", kind == KEY_ADMIN
-                             ? "is needed for an admin key: viewer, editor or admin"
-                             : "only an admin key has one");
+        return error_set(err, ERROR_INVALID, "role",
+                         kind == KEY_ADMIN ? "is needed for an admin key: viewer, editor or admin"
+                                           : "only an admin key has one");
     if (strlen(name) >= KEY_NAME_MAX || !utf8_valid(name, strlen(name)))
         return error_set(err, ERROR_INVALID, "name", "must be UTF-8 of less than %d bytes",
                          KEY_NAME_MAX);

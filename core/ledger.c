@@ -148,8 +148,9 @@ static struct unit_metric count_metric(const struct event *events, size_t count,
                                        const struct metric *metric, int64_t exposed_at)
 {
     int64_t from = exposed_at + metric->from_days * WHEN_DAY;
-    int64_t to = exposed_at + (metric->kind == METRIC_RETENTION ? metric->to_days
-                                                                : metric->window_days) * WHEN_DAY;
+    int64_t to =
+        exposed_at +
+        (metric->kind == METRIC_RETENTION ? metric->to_days : metric->window_days) * WHEN_DAY;
     if (metric_kind_is_survey(metric->kind))
         return count_survey(events, count, metric, from, to);
     struct unit_metric result = {.metric = metric->number, .answered = true, .adds.score = -1};
@@ -173,8 +174,7 @@ bool ledger_unit(const struct event *events, size_t count, const struct experime
     find_segments(exposure, experiment, arena, unit);
     unit->metrics = arena_alloc(arena, experiment->metric_count * sizeof *unit->metrics);
     for (size_t i = 0; i < experiment->metric_count; i++) {
-        const struct metric *metric =
-            catalog_metric(catalog, slice_of(experiment->metrics[i].key));
+        const struct metric *metric = catalog_metric(catalog, slice_of(experiment->metrics[i].key));
         if (metric)
             unit->metrics[unit->metric_count++] =
                 count_metric(events, count, metric, unit->exposed_at);

@@ -37,8 +37,7 @@ uint64_t ledger_last_customer(struct store_txn *txn)
 uint64_t ledger_next_customer(struct store_txn *txn, uint64_t from)
 {
     struct store_key start = customer_key(from, 0);
-    struct store_cursor *cursor =
-        store_walk(txn, STORE_CUSTOMER, NO_SLICE, key_slice(&start));
+    struct store_cursor *cursor = store_walk(txn, STORE_CUSTOMER, NO_SLICE, key_slice(&start));
     struct slice key, value;
     uint64_t number = 0;
     if (store_next(cursor, &key, &value))
@@ -130,8 +129,8 @@ bool ledger_append(struct store_txn *txn, const unsigned char secret[32], uint64
         key_bytes(&key, (struct slice){(const char *)digest, sizeof digest});
         text_clear(&text);
         must(event_encode(event, &text));
-        fresh = store_put_new(txn, STORE_CUSTOMER, key_slice(&key),
-                              (struct slice){text.ptr, text.len});
+        fresh =
+            store_put_new(txn, STORE_CUSTOMER, key_slice(&key), (struct slice){text.ptr, text.len});
     }
     text_release(&text);
     return fresh;
@@ -151,8 +150,7 @@ bool ledger_history(struct store_txn *txn, uint64_t customer, struct arena *aren
                     struct event **events, size_t *count, struct error *err)
 {
     struct store_key prefix = customer_key(customer, EVENT);
-    struct store_cursor *cursor =
-        store_walk(txn, STORE_CUSTOMER, key_slice(&prefix), NO_SLICE);
+    struct store_cursor *cursor = store_walk(txn, STORE_CUSTOMER, key_slice(&prefix), NO_SLICE);
     struct slice key, record;
     struct event *list = NULL;
     size_t used = 0, room = 0;
@@ -251,8 +249,8 @@ static bool decode_unit(struct slice rest, struct arena *arena, struct unit *uni
     *unit = (struct unit){0};
     if (!unkey_u32(&rest, &version) || version != UNIT_VERSION || !unkey_u32(&rest, &epoch) ||
         !unkey_u32(&rest, &variant) || !get_double(&rest, &exposed_at) ||
-        !unkey_u32(&rest, &segments) || segments > EXPERIMENT_SEGMENTS_MAX ||
-        epoch > UINT16_MAX || variant > EXPERIMENT_VARIANTS_MAX)
+        !unkey_u32(&rest, &segments) || segments > EXPERIMENT_SEGMENTS_MAX || epoch > UINT16_MAX ||
+        variant > EXPERIMENT_VARIANTS_MAX)
         return false;
     unit->epoch = (uint16_t)epoch;
     unit->variant = (int)variant - 1;
@@ -290,9 +288,11 @@ static void count_cell(struct tally_set *tallies, struct tally_name name, const 
 static void count_unit(struct tally_set *tallies, uint32_t experiment, uint16_t phase,
                        const struct unit *unit, int sign)
 {
-    struct tally_name name = {.experiment = experiment, .phase = phase, .epoch = unit->epoch,
-                              .variant = unit->variant < 0 ? TALLY_CROSSED
-                                                           : (uint8_t)unit->variant};
+    struct tally_name name = {.experiment = experiment,
+                              .phase = phase,
+                              .epoch = unit->epoch,
+                              .variant =
+                                  unit->variant < 0 ? TALLY_CROSSED : (uint8_t)unit->variant};
     count_cell(tallies, name, unit, sign);
     for (size_t i = 0; i < unit->segment_count; i++) {
         name.segment = unit->segments[i].name;
@@ -373,18 +373,16 @@ static size_t meetings(struct store_txn *txn, uint64_t customer, const struct ev
             add_meeting(list, &used, experiment, experiment->epochs[epoch].phase);
     }
     struct store_key prefix = customer_key(customer, UNIT);
-    struct store_cursor *cursor =
-        store_walk(txn, STORE_CUSTOMER, key_slice(&prefix), NO_SLICE);
+    struct store_cursor *cursor = store_walk(txn, STORE_CUSTOMER, key_slice(&prefix), NO_SLICE);
     struct slice key, value;
     while (store_next(cursor, &key, &value)) {
         uint32_t number;
         uint16_t phase;
         key.ptr += prefix.len;
         key.len -= prefix.len;
-        const struct experiment *experiment =
-            unkey_u32(&key, &number) && unkey_u16(&key, &phase)
-                ? catalog_experiment_numbered(catalog, number)
-                : NULL;
+        const struct experiment *experiment = unkey_u32(&key, &number) && unkey_u16(&key, &phase)
+                                                  ? catalog_experiment_numbered(catalog, number)
+                                                  : NULL;
         if (experiment)
             add_meeting(list, &used, experiment, phase);
     }
@@ -502,17 +500,20 @@ static bool check_customer(struct check *check, uint64_t customer, const struct 
         struct unit unit;
         struct slice stored = NO_SLICE;
         struct store_key key = unit_key(customer, list[i].experiment->number, list[i].phase);
-        bool is = ledger_unit(events, count, list[i].experiment, list[i].phase, catalog, &arena,
-                              &unit);
+        bool is =
+            ledger_unit(events, count, list[i].experiment, list[i].phase, catalog, &arena, &unit);
         bool was = store_get(check->txn, STORE_CUSTOMER, key_slice(&key), &stored);
         if (is) {
             encode_unit(&unit, &record);
             count_unit(check->recounted, list[i].experiment->number, list[i].phase, &unit, 1);
         }
         if (is != was || (is && !slice_equal(stored, (struct slice){record.ptr, record.len}))) {
-            snprintf(line, sizeof line, "experiment %s, phase %d, customer number %llu: the unit %s",
+            snprintf(line, sizeof line,
+                     "experiment %s, phase %d, customer number %llu: the unit %s",
                      list[i].experiment->key, list[i].phase, (unsigned long long)customer,
-                     !was ? "is missing" : !is ? "should not be there" : "differs from history");
+                     !was  ? "is missing"
+                     : !is ? "should not be there"
+                           : "differs from history");
             differ(check, line);
         }
     }
@@ -523,11 +524,12 @@ static bool check_customer(struct check *check, uint64_t customer, const struct 
 
 static void describe(const struct tally_name *name, const char *what, char line[512])
 {
-    snprintf(line, 512, "tally of experiment %u, phase %u, epoch %u, metric %u, %.*s%s%.*s%svariant "
-             "%u: %s", name->experiment, name->phase, name->epoch, name->metric,
-             (int)name->segment.len, name->segment.ptr, name->segment.len ? " = " : "",
-             (int)name->value.len, name->value.ptr, name->segment.len ? ", " : "", name->variant,
-             what);
+    snprintf(line, 512,
+             "tally of experiment %u, phase %u, epoch %u, metric %u, %.*s%s%.*s%svariant "
+             "%u: %s",
+             name->experiment, name->phase, name->epoch, name->metric, (int)name->segment.len,
+             name->segment.ptr, name->segment.len ? " = " : "", (int)name->value.len,
+             name->value.ptr, name->segment.len ? ", " : "", name->variant, what);
 }
 
 static bool check_stored(void *data, const struct tally_name *name, const struct tally *tally)
@@ -558,8 +560,8 @@ bool ledger_check(struct store_txn *txn, const struct catalog *catalog,
                   void (*progress)(void *data, double done), void *data, uint64_t *differences,
                   struct error *err)
 {
-    struct check check = {.txn = txn, .recounted = tally_set_new(NULL), .report = report,
-                          .data = data};
+    struct check check = {
+        .txn = txn, .recounted = tally_set_new(NULL), .report = report, .data = data};
     uint64_t last = ledger_last_customer(txn);
     bool ok = true;
     for (uint64_t customer = 1; ok && (customer = ledger_next_customer(txn, customer)) != 0;

@@ -30,7 +30,7 @@ enum store_table {
     STORE_TABLES
 };
 
-#define STORE_SCHEMA 1
+#define STORE_SCHEMA  1
 #define STORE_KEY_MAX 511
 
 struct store;

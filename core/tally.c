@@ -29,7 +29,7 @@ void sum_add_product(struct sum *sum, double a, double b)
 /* The sums in their order on disk. */
 static void list_sums(struct tally *tally, struct sum *out[SUMS])
 {
-    struct sum *list[SUMS] = {&tally->sum,      &tally->sum_sq,  &tally->pre_sum,
+    struct sum *list[SUMS] = {&tally->sum,        &tally->sum_sq,   &tally->pre_sum,
                               &tally->pre_sum_sq, &tally->pre_post, &tally->den_sum,
                               &tally->den_sum_sq, &tally->sum_den};
     memcpy(out, list, sizeof list);

@@ -27,11 +27,11 @@ static inline double sum_value(const struct sum *sum)
 enum { TALLY_SCORES = 11 };
 
 struct tally {
-    int64_t n; /* units; of a survey metric, those who answered */
-    struct sum sum, sum_sq;                     /* the outcome, one value a unit */
-    struct sum pre_sum, pre_sum_sq, pre_post;   /* the covariate, and its product with it */
-    struct sum den_sum, den_sum_sq, sum_den;    /* the denominator of a ratio, likewise */
-    int64_t scores[TALLY_SCORES];               /* answers by score from 0 */
+    int64_t n;                                /* units; of a survey metric, those who answered */
+    struct sum sum, sum_sq;                   /* the outcome, one value a unit */
+    struct sum pre_sum, pre_sum_sq, pre_post; /* the covariate, and its product with it */
+    struct sum den_sum, den_sum_sq, sum_den;  /* the denominator of a ratio, likewise */
+    int64_t scores[TALLY_SCORES];             /* answers by score from 0 */
 };
 
 /* What one unit adds to one tally. */
@@ -55,9 +55,9 @@ bool tally_agrees(const struct tally *a, const struct tally *b);
 struct tally_name {
     uint32_t experiment;
     uint16_t phase, epoch;
-    uint32_t metric;        /* 0: exposed units */
-    struct slice segment;   /* name of the attribute; empty: all */
-    struct slice value;     /* its value; empty with `segment` */
+    uint32_t metric;      /* 0: exposed units */
+    struct slice segment; /* name of the attribute; empty: all */
+    struct slice value;   /* its value; empty with `segment` */
     uint8_t variant;
 };
 

@@ -90,7 +90,11 @@ size_t utf8_next(const char *bytes, size_t len, uint32_t *c)
     if (len == 0)
         return 0;
     const unsigned char *b = (const unsigned char *)bytes;
-    size_t width = b[0] < 0x80 ? 1 : b[0] >> 5 == 6 ? 2 : b[0] >> 4 == 14 ? 3 : b[0] >> 3 == 30 ? 4 : 0;
+    size_t width = b[0] < 0x80       ? 1
+                   : b[0] >> 5 == 6  ? 2
+                   : b[0] >> 4 == 14 ? 3
+                   : b[0] >> 3 == 30 ? 4
+                                     : 0;
     if (width == 0 || width > len)
         return 0;
     uint32_t value = width == 1 ? b[0] : b[0] & (0x7fu >> width);

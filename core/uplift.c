@@ -64,7 +64,7 @@ void uplift_close(struct uplift **uplift)
     keys_unload(*uplift);
     catalog_root_release(&(*uplift)->catalog);
     store_close(&(*uplift)->store);
-    sodium_memzero((*uplift)->secret, sizeof (*uplift)->secret);
+    sodium_memzero((*uplift)->secret, sizeof(*uplift)->secret);
     free(*uplift);
     *uplift = NULL;
 }
@@ -74,8 +74,8 @@ void uplift_close(struct uplift **uplift)
 struct uplift_events {
     struct uplift *uplift;
     struct ingest_job job;
-    json_t *body; /* the events borrow from it */
-    struct arena arena; /* and from this, what had to be written */
+    json_t *body;       /* the events borrow from it */
+    struct arena arena; /* and from this, the text of attributes */
     struct event *events;
     bool *duplicates;
     size_t count;
@@ -119,9 +119,8 @@ static bool check_exposure(const struct event *event, const struct catalog *cata
 static void reject(struct uplift_events *batch, size_t index, const struct error *err)
 {
     char line[ERROR_LINE_MAX];
-    json_array_append_new(batch->rejected,
-                          json_pack("{s:I, s:s}", "index", (json_int_t)index, "error",
-                                    error_line(err, line)));
+    json_array_append_new(batch->rejected, json_pack("{s:I, s:s}", "index", (json_int_t)index,
+                                                     "error", error_line(err, line)));
 }
 
 static void parse_events(struct uplift_events *batch, json_t *list)
@@ -233,8 +232,8 @@ bool uplift_events_submit(struct uplift *uplift, json_t *body,
         return false;
     batch->done = done;
     batch->data = data;
-    batch->job = (struct ingest_job){.run = run_events, .done = finish_events, .data = batch,
-                                     .weight = batch->count + 1};
+    batch->job = (struct ingest_job){
+        .run = run_events, .done = finish_events, .data = batch, .weight = batch->count + 1};
     if (batch->count == 0) {
         finish_events(batch, err);
         return true;
@@ -362,8 +361,8 @@ void uplift_rebuild(struct uplift *uplift, uint32_t experiment)
     struct rebuild *rebuild = xcalloc(1, sizeof *rebuild);
     struct error refused = {0};
     *rebuild = (struct rebuild){.uplift = uplift, .next = 1};
-    rebuild->job = (struct ingest_job){.run = run_rebuild, .done = go_on, .data = rebuild,
-                                       .alone = true, .weight = 1};
+    rebuild->job = (struct ingest_job){
+        .run = run_rebuild, .done = go_on, .data = rebuild, .alone = true, .weight = 1};
     atomic_store(&uplift->rebuild.experiment, experiment);
     if (!ingest_submit(uplift->ingest, &rebuild->job, &refused))
         free(rebuild);

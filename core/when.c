@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Time: RFC 3339 by hand over timegm and gmtime_r, as strptime knows neither zones nor fractions. */
+/* Time: RFC 3339 by hand over timegm and gmtime_r, as strptime knows neither zones nor fractions.
+ */
 #include "core/when.h"
 
 #include <stdio.h>
@@ -72,8 +73,12 @@ bool when_parse(struct slice text, int64_t *out)
         !number(text, &at, 2, 0, 60, &second) || !fraction(text, &at, &ms) ||
         !zone(text, &at, &offset) || at != text.len)
         return false;
-    struct tm tm = {.tm_year = year - 1900, .tm_mon = month - 1, .tm_mday = day,
-                    .tm_hour = hour, .tm_min = minute, .tm_sec = second};
+    struct tm tm = {.tm_year = year - 1900,
+                    .tm_mon = month - 1,
+                    .tm_mday = day,
+                    .tm_hour = hour,
+                    .tm_min = minute,
+                    .tm_sec = second};
     int64_t when = ((int64_t)timegm(&tm) - offset * 60) * 1000 + ms;
     if (when < WHEN_MIN || when > WHEN_MAX)
         return false;

@@ -9,9 +9,9 @@
 
 #include "core/text.h"
 
-#define WHEN_SECOND INT64_C(1000)
-#define WHEN_HOUR (3600 * WHEN_SECOND)
-#define WHEN_DAY (24 * WHEN_HOUR)
+#define WHEN_SECOND   INT64_C(1000)
+#define WHEN_HOUR     (3600 * WHEN_SECOND)
+#define WHEN_DAY      (24 * WHEN_HOUR)
 #define WHEN_TEXT_MAX 32
 /* The years 1970 to 9999: what the model takes as a time. */
 #define WHEN_MIN INT64_C(0)

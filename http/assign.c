@@ -29,8 +29,8 @@ static bool read_question(json_t *body, struct question *q, struct error *err)
            json_read_bool(body, JSON_TOP, "track", JSON_OPTIONAL, &q->track, err);
 }
 
-static void answer_one(const struct experiment *experiment, const struct question *q, json_t *answers,
-                       json_t *exposures)
+static void answer_one(const struct experiment *experiment, const struct question *q,
+                       json_t *answers, json_t *exposures)
 {
     json_t *trace = q->explain ? json_array() : NULL;
     struct assignment decision =
@@ -40,11 +40,11 @@ static void answer_one(const struct experiment *experiment, const struct questio
         json_object_set_new(row, "trace", trace);
     json_array_append_new(answers, row);
     if (q->track && decision.in_experiment)
-        json_array_append_new(
-            exposures, json_pack("{s:s, s:s, s:s, s:s, s:O*}", "type", "exposure", "customer",
-                                 q->customer, "experiment", experiment->key, "variant",
-                                 experiment->variants[decision.variant].key, "attributes",
-                                 q->attributes));
+        json_array_append_new(exposures,
+                              json_pack("{s:s, s:s, s:s, s:s, s:O*}", "type", "exposure",
+                                        "customer", q->customer, "experiment", experiment->key,
+                                        "variant", experiment->variants[decision.variant].key,
+                                        "attributes", q->attributes));
 }
 
 static bool answer_named(const struct catalog *catalog, const struct question *q, json_t *answers,
@@ -90,8 +90,8 @@ struct tracked {
 static void recorded(void *data, json_t *answer, const struct error *err)
 {
     struct tracked *tracked = data;
-    json_t *body = err->code == ERROR_NONE ? json_pack("{s:O}", "assignments", tracked->answers)
-                                           : NULL;
+    json_t *body =
+        err->code == ERROR_NONE ? json_pack("{s:O}", "assignments", tracked->answers) : NULL;
     struct request *request = tracked->request;
     json_decref(answer);
     json_decref(tracked->answers);

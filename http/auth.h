@@ -7,7 +7,8 @@
 #include "http/router.h"
 
 /* Reads the key of the request (Authorization: Bearer, X-API-Key, or ?key= for events) into
- * request->key and checks it against the route. False with *err: ERROR_UNAUTHORIZED or ERROR_DENIED. */
+ * request->key and checks it against the route. False with *err: ERROR_UNAUTHORIZED or
+ * ERROR_DENIED. */
 bool auth_check(struct request *request, enum access access, struct error *err);
 
 #endif

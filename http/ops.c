@@ -29,8 +29,8 @@ void readyz_get(struct request *request)
 static void add_series(struct text *out, const char *name, const char *kind, const char *help,
                        double value)
 {
-    text_printf(out, "# HELP uplift_%s %s\n# TYPE uplift_%s %s\nuplift_%s %.17g\n", name, help, name,
-                kind, name, value);
+    text_printf(out, "# HELP uplift_%s %s\n# TYPE uplift_%s %s\nuplift_%s %.17g\n", name, help,
+                name, kind, name, value);
 }
 
 void prometheus_get(struct request *request)
@@ -54,7 +54,7 @@ void prometheus_get(struct request *request)
     add_series(&out, "store_file_bytes", "gauge", "Bytes of the store on disk.", (double)file);
     text_puts(&out, "# HELP uplift_http_answers_total Answers by class of status.\n"
                     "# TYPE uplift_http_answers_total counter\n");
-    for (int class = 2; class <= 5; class++)
+    for (int class = 2; class <= 5; class ++)
         text_printf(&out, "uplift_http_answers_total{class=\"%dxx\"} %llu\n", class,
                     (unsigned long long)server_answers(request->server, class));
     respond_text(request, MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", out.ptr, out.len,
@@ -66,10 +66,9 @@ void prometheus_get(struct request *request)
 
 static json_t *describe(const struct route *route)
 {
-    json_t *operation =
-        json_pack("{s:s, s:{s:{s:s}, s:{s:s}}}", "summary", route->summary, "responses", "2XX",
-                  "description", "The answer, as JSON.", "default", "description",
-                  "A problem (RFC 9457).");
+    json_t *operation = json_pack("{s:s, s:{s:{s:s}, s:{s:s}}}", "summary", route->summary,
+                                  "responses", "2XX", "description", "The answer, as JSON.",
+                                  "default", "description", "A problem (RFC 9457).");
     if (strchr(route->path, '{'))
         json_object_set_new(operation, "parameters",
                             json_pack("[{s:s, s:s, s:b, s:{s:s}}]", "name", "key", "in", "path",

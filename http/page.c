@@ -23,8 +23,8 @@ const struct page_file *page_find(const char *path)
     static const char experiments[] = "/experiments/";
     if (strcmp(path, "/") == 0 || strcmp(path, "/experiments") == 0)
         return exact("/index.html");
-    if (strncmp(path, experiments, sizeof experiments - 1) == 0 &&
-        path[sizeof experiments - 1] && !strchr(path + sizeof experiments - 1, '/'))
+    if (strncmp(path, experiments, sizeof experiments - 1) == 0 && path[sizeof experiments - 1] &&
+        !strchr(path + sizeof experiments - 1, '/'))
         return exact("/experiment.html");
     return exact(path);
 }
@@ -44,9 +44,8 @@ void page_respond(struct request *request)
     if (packed && !same)
         MHD_add_response_header(response, "Content-Encoding", "gzip");
     MHD_add_response_header(response, "Vary", "Accept-Encoding");
-    MHD_add_response_header(response, "Cache-Control", file->immutable
-                                                           ? "public, max-age=31536000, immutable"
-                                                           : "no-cache");
+    MHD_add_response_header(response, "Cache-Control",
+                            file->immutable ? "public, max-age=31536000, immutable" : "no-cache");
     MHD_add_response_header(response, "Content-Security-Policy", policy);
     MHD_add_response_header(response, "Referrer-Policy", "no-referrer");
 }

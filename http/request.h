@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* A request: from its first header to its answer. It lives as long as libmicrohttpd's connection
- * context and belongs to one thread at a time: to the pool's thread, or, between request_suspend and
- * request_answer_later, to the writer's. */
+ * context and belongs to one thread at a time: to the pool's thread, or, between request_suspend
+ * and request_answer_later, to the writer's. */
 #ifndef UPLIFT_HTTP_REQUEST_H
 #define UPLIFT_HTTP_REQUEST_H
 
@@ -23,21 +23,21 @@ struct request {
     struct MHD_Connection *connection;
     const struct route *route; /* NULL: none was found, or the page */
     const char *method;
-    char *path;            /* owned; decoded */
-    char id[20];           /* X-Request-Id */
-    char place[80];        /* the {key} of the path */
-    struct key_info key;   /* of who asks; id is "" for nobody */
+    char *path;          /* owned; decoded */
+    char id[20];         /* X-Request-Id */
+    char place[80];      /* the {key} of the path */
+    struct key_info key; /* of who asks; id is "" for nobody */
     struct text body;
-    struct error refused;  /* set while the body is still read and thrown away */
+    struct error refused;    /* set while the body is still read and thrown away */
     unsigned refused_status; /* where the code of the error does not tell it */
-    int status;            /* the answer: 0 until there is one */
+    int status;              /* the answer: 0 until there is one */
     json_t *answer;
     struct MHD_Response *ready; /* or a response made whole */
     bool suspended;
 };
 
-/* The body as JSON. NULL and *err: not JSON, or not in UTF-8. An empty body is NULL without an error
- * where `optional`. */
+/* The body as JSON. NULL and *err: not JSON, or not in UTF-8. An empty body is NULL without an
+ * error where `optional`. */
 json_t *request_json(struct request *request, bool optional, struct error *err);
 /* A header, or NULL; a parameter of the query, or NULL. */
 const char *request_header(const struct request *request, const char *name);

@@ -90,9 +90,9 @@ void respond_problem(struct request *request, int status, const struct error *er
                                 error_words(err->code), "status", status, "detail",
                                 error_line(err, line), "request_id", request->id);
     if (*err->place)
-        json_object_set_new(problem, "errors",
-                            json_pack("[{s:s, s:s}]", "place", err->place, "message",
-                                      err->message));
+        json_object_set_new(
+            problem, "errors",
+            json_pack("[{s:s, s:s}]", "place", err->place, "message", err->message));
     send_json(request, status, "application/problem+json", problem);
     if (status == MHD_HTTP_UNAUTHORIZED)
         add_header(request, "WWW-Authenticate", "Bearer");
@@ -102,8 +102,8 @@ void respond_problem(struct request *request, int status, const struct error *er
 
 void respond_error(struct request *request, const struct error *err)
 {
-    respond_problem(request, request->refused_status ? (int)request->refused_status
-                                                     : status_of(err->code),
+    respond_problem(request,
+                    request->refused_status ? (int)request->refused_status : status_of(err->code),
                     err);
 }
 

@@ -11,8 +11,7 @@ void respond_json(struct request *request, int status, json_t *json);
 /* The same, or the error where `json` is NULL. */
 void respond_result(struct request *request, int status, json_t *json, const struct error *err);
 /* A definition with its version as ETag. */
-void respond_versioned(struct request *request, int status, json_t *json,
-                       const struct error *err);
+void respond_versioned(struct request *request, int status, json_t *json, const struct error *err);
 /* application/problem+json (RFC 9457). */
 void respond_error(struct request *request, const struct error *err);
 /* The same with a status of its own. */

@@ -47,8 +47,8 @@ const struct route *router_find(const char *method, const char *path, char place
             continue;
         if (strcmp(route->method, asked) == 0)
             return route;
-        used += (size_t)snprintf(allowed + used, 64 - used, "%s%s", used ? ", " : "",
-                                 route->method);
+        used +=
+            (size_t)snprintf(allowed + used, 64 - used, "%s%s", used ? ", " : "", route->method);
     }
     return NULL;
 }

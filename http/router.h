@@ -11,9 +11,9 @@ struct request;
 /* Who may use a route. */
 enum access {
     ACCESS_ANYONE,
-    ACCESS_CLIENT,   /* every key */
-    ACCESS_SERVICE,  /* service keys, and people */
-    ACCESS_VIEWER,   /* people's keys by role, each including those before */
+    ACCESS_CLIENT,  /* every key */
+    ACCESS_SERVICE, /* service keys, and people */
+    ACCESS_VIEWER,  /* people's keys by role, each including those before */
     ACCESS_EDITOR,
     ACCESS_ADMIN,
     ACCESS_OPERATOR, /* from this machine, or every key but a client's */

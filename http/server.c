@@ -183,7 +183,8 @@ static bool read_address(const struct server_options *options, struct sockaddr_s
     else if (inet_pton(AF_INET6, options->address, &v6.sin6_addr) == 1)
         memcpy(out, &v6, sizeof v6);
     else
-        return error_set(err, ERROR_INVALID, "--listen", "'%s' is not an address", options->address);
+        return error_set(err, ERROR_INVALID, "--listen", "'%s' is not an address",
+                         options->address);
     return true;
 }
 
@@ -195,7 +196,8 @@ struct server *server_start(struct uplift *uplift, const struct server_options *
         return NULL;
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     unsigned threads = options->threads ? options->threads
-                                        : processors > 1 ? (unsigned)processors : 2;
+                       : processors > 1 ? (unsigned)processors
+                                        : 2;
     unsigned limit = options->connections_max ? options->connections_max : CONNECTIONS_MAX;
     unsigned timeout = options->timeout_seconds ? options->timeout_seconds : TIMEOUT_SECONDS;
     unsigned flags = MHD_USE_POLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC |
@@ -214,7 +216,8 @@ struct server *server_start(struct uplift *uplift, const struct server_options *
         free(server);
         return NULL;
     }
-    const union MHD_DaemonInfo *info = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_BIND_PORT);
+    const union MHD_DaemonInfo *info =
+        MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_BIND_PORT);
     server->port = info ? info->port : options->port;
     return server;
 }

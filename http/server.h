@@ -14,11 +14,11 @@
 struct server;
 
 struct server_options {
-    const char *address;       /* "127.0.0.1" or "::1", … */
-    uint16_t port;             /* 0: a free one */
-    unsigned threads;          /* 0: one a processor */
-    unsigned connections_max;  /* 0: 2,000 */
-    unsigned timeout_seconds;  /* of a connection that neither sends nor takes; 0: 30 */
+    const char *address;      /* "127.0.0.1" or "::1", … */
+    uint16_t port;            /* 0: a free one */
+    unsigned threads;         /* 0: one a processor */
+    unsigned connections_max; /* 0: 2,000 */
+    unsigned timeout_seconds; /* of a connection that neither sends nor takes; 0: 30 */
 };
 
 /* Listens and answers until server_stop. */

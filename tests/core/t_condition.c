@@ -18,8 +18,8 @@ static FILE *open_cases(const char *name)
 {
     char path[4096];
     const char *folder = getenv("UPLIFT_SHARED_DATA");
-    snprintf(path, sizeof path, "%s/growthbook-cases/%s.ndjson",
-             folder ? folder : "../shared/data", name);
+    snprintf(path, sizeof path, "%s/growthbook-cases/%s.ndjson", folder ? folder : "../shared/data",
+             name);
     FILE *file = fopen(path, "r");
     if (!file)
         print_message("# skipped: %s is absent\n", path);
@@ -106,8 +106,8 @@ static bool condition_holds(json_t *row)
 {
     struct error err = {0};
     struct condition *condition = condition_compile_lenient(json_array_get(row, 1), &err);
-    bool is = condition &&
-              condition_matches(condition, json_array_get(row, 2), json_array_get(row, 4));
+    bool is =
+        condition && condition_matches(condition, json_array_get(row, 2), json_array_get(row, 4));
     condition_free(condition);
     return condition && is == json_is_true(json_array_get(row, 3));
 }

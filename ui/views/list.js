@@ -26,7 +26,7 @@ function Row({ row }) {
 function Table({ title, rows }) {
   return rows.length > 0 && html`<h2>${title} (${rows.length})</h2>
     <div class="scroll" tabindex="0" role="region" aria-label=${title}><table>
-      <thead><tr><th scope="col">Experiment</th><th scope="col">State</th><th scope="col" class="wide">Customers</th>
+      <thead><tr><th scope="col" class="text">Experiment</th><th scope="col">State</th><th scope="col" class="wide">Customers</th>
         <th scope="col" class="wide">Main metric</th><th scope="col" class="wide">Range</th>
         <th scope="col" class="wide">Verdict</th><th scope="col">Health</th></tr></thead>
       <tbody>${rows.map((row) => html`<${Row} key=${row.key} row=${row} />`)}</tbody></table></div>`;

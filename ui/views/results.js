@@ -112,6 +112,6 @@ export function Results({ results }) {
       .map((metric) => html`<${Answers} metric=${metric} letters=${letters} />`)}
     ${segments.some((segment) => segment.metrics.length) && html`<h2>Segments</h2>
       ${segments.map((segment) => html`<${Segment} segment=${segment} letters=${letters} hidden=${invalid} />`)}`}
-    <p class="muted">You may look or stop whenever you like where the method is sequential or exact. Figures as of
+    <p class="muted">You may look or stop whenever you like where the method is sequential or exact. Figures as of${" "}
       <time datetime=${results.as_of}>${results.as_of}</time>.</p>`;
 }
