@@ -113,7 +113,10 @@ static void test_moments__nothing_where_nothing_is_defined(void **state)
     assert_false(moments_mean(&no_denominator, &out));
     assert_false(moments_variance(&no_denominator, &out));
     assert_true(out == -1 && other == -1);
-    struct moments answers = moments_of_nps(0, 0, 0);
+    struct moments answers = moments_of_nps(1, 0, 0);
+    assert_true(mean_of(&answers) == 100);
+    assert_false(moments_variance(&answers, &out));
+    answers = moments_of_nps(0, 0, 0);
     assert_false(moments_mean(&answers, &out));
     assert_true(answers.y == 0 && answers.yy == 0);
     answers = moments_of_csat((double[]){0, 0, 0, 0, 0});
