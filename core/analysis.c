@@ -575,16 +575,18 @@ static json_t *make_results(struct uplift *uplift, const struct gathered *g, str
     json_t *decision = decision_make(&input);
     json_t *health = health_json(uplift, srm, crossed, crossings);
     const struct design *design = &g->present->design;
-    return json_pack("{s:o, s:o, s:s, s:I, s:n, s:o, s:{s:s, s:f, s:s, s:s}, s:O, s:O, s:[], s:o*, "
-                     "s:o, s:o}",
-                     "experiment", experiment_part(g, variants), "as_of", json_when(now), "zone",
-                     "UTC", "day", (json_int_t)day, "planned_days", "rebuilding",
-                     rebuild_json(uplift), "design", "method", design_method_word(design->method),
-                     "alpha", design->alpha, "effect", design_effect_word(design->effect),
-                     "correction", design_correction_word(design->correction), "metrics",
-                     json_object_get(report, "metrics"), "segments",
-                     json_object_get(report, "segments"), "looks", "srm",
-                     srm ? json_incref(srm) : NULL, "health", health, "decision", decision);
+    json_t *results = json_pack(
+        "{s:o, s:o, s:s, s:I, s:n, s:o, s:{s:s, s:f, s:s, s:s}, s:O, s:O, s:[], s:o*, "
+        "s:o, s:o}",
+        "experiment", experiment_part(g, variants), "as_of", json_when(now), "zone", "UTC", "day",
+        (json_int_t)day, "planned_days", "rebuilding", rebuild_json(uplift), "design", "method",
+        design_method_word(design->method), "alpha", design->alpha, "effect",
+        design_effect_word(design->effect), "correction",
+        design_correction_word(design->correction), "metrics", json_object_get(report, "metrics"),
+        "segments", json_object_get(report, "segments"), "looks", "srm",
+        srm ? json_incref(srm) : NULL, "health", health, "decision", decision);
+    json_decref(report);
+    return results;
 }
 
 /* Finds experiment and phase, gathers, and hands on to `make`. */

@@ -136,14 +136,31 @@ bool ledger_append(struct store_txn *txn, const unsigned char secret[32], uint64
     return fresh;
 }
 
+static int compare_slices(struct slice a, struct slice b)
+{
+    size_t least = a.len < b.len ? a.len : b.len;
+    int order = least ? memcmp(a.ptr, b.ptr, least) : 0;
+    return order ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+/* Ties are broken by what the events say, which is the same in every store; keys hold digests under
+ * the store's own secret. */
 static int by_time(const void *a, const void *b)
 {
     const struct event *x = a, *y = b;
     int64_t tx = event_time(x), ty = event_time(y);
     if (tx != ty)
         return tx < ty ? -1 : 1;
-    /* Records were copied in order of their keys, so addresses within one block keep it. */
-    return x->customer.len < y->customer.len ? -1 : x->customer.len > y->customer.len;
+    if (x->type != y->type)
+        return x->type < y->type ? -1 : 1;
+    int order = compare_slices(x->id, y->id);
+    if (order == 0)
+        order = compare_slices(x->name, y->name);
+    if (order == 0)
+        order = compare_slices(x->variant, y->variant);
+    if (order == 0)
+        order = (x->value > y->value) - (x->value < y->value);
+    return order ? order : compare_slices(x->attributes, y->attributes);
 }
 
 bool ledger_history(struct store_txn *txn, uint64_t customer, struct arena *arena,
@@ -165,8 +182,6 @@ bool ledger_history(struct store_txn *txn, uint64_t customer, struct arena *aren
         if (!event_decode(arena_slice(arena, record), &list[used]))
             ok = error_set(err, ERROR_CORRUPT, NULL, "an event of customer number %llu is damaged",
                            (unsigned long long)customer);
-        else
-            list[used].customer = (struct slice){NULL, used}; /* the rank, for ties */
         used += ok;
     }
     store_walk_end(&cursor);

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Counting: the order of events, batches, duplicates and restarts never show in the tallies, and
+ * the rules of the model hold one by one. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <math.h>
+
+#include "core/analysis.h"
+#include "core/definitions.h"
+#include "core/json.h"
+#include "core/ledger.h"
+#include "core/uplift.h"
+
+enum { ORDERS = 20, CUSTOMERS = 60 };
+static const int64_t start = INT64_C(1790000000000);
+static int64_t now;
+
+static int64_t fixed_now(void *data)
+{
+    (void)data;
+    return now;
+}
+
+static const struct clock fixed_clock = {fixed_now, NULL};
+static uint32_t seed;
+
+static uint32_t draw(uint32_t below)
+{
+    seed = seed * 1664525u + 1013904223u;
+    return (seed >> 8) % below;
+}
+
+static void make_folder(char folder[32])
+{
+    snprintf(folder, 32, "%s", "/tmp/uplift-ledger-XXXXXX");
+    assert_non_null(mkdtemp(folder));
+}
+
+static void remove_folder(const char *folder)
+{
+    static const char *const files[] = {"data.mdb", "lock.mdb", "uplift.lock"};
+    char path[64];
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, files[i]);
+        unlink(path);
+    }
+    assert_int_equal(rmdir(folder), 0);
+}
+
+static struct uplift *open_store(const char *folder)
+{
+    struct error err = {0};
+    struct uplift *uplift = uplift_open(folder, &fixed_clock, &err);
+    assert_string_equal(err.message, "");
+    return uplift;
+}
+
+static void make(struct uplift *uplift, bool metric, const char *text)
+{
+    struct error err = {0};
+    const struct definition_change change = {.who = "test", .at = start};
+    json_t *input = json_loads(text, 0, NULL);
+    assert_non_null(input);
+    json_t *made = metric ? uplift_metric_create(uplift, &change, input, &err)
+                          : uplift_experiment_create(uplift, &change, input, &err);
+    assert_string_equal(err.message, "");
+    json_decref(made);
+    json_decref(input);
+}
+
+static void step(struct uplift *uplift, enum experiment_step which, int64_t at)
+{
+    struct error err = {0};
+    const struct definition_change change = {.who = "test", .at = at};
+    json_decref(uplift_experiment_transition(uplift, &change, slice_of("exp"), which, NULL, &err));
+    assert_string_equal(err.message, "");
+}
+
+/* An experiment with a metric of every kind, started, its traffic raised on day three. */
+static void define(struct uplift *uplift)
+{
+    static const char *const metrics[] = {
+        "{\"key\": \"bin\", \"kind\": \"binary\", \"event\": \"order\", \"covariate_days\": 7}",
+        "{\"key\": \"mean\", \"kind\": \"mean\", \"event\": \"order\", \"cap\": 50,"
+        " \"covariate_days\": 7}",
+        "{\"key\": \"count\", \"kind\": \"count\", \"event\": \"visit\"}",
+        "{\"key\": \"ratio\", \"kind\": \"ratio\", \"event\": \"order\","
+        " \"denominator\": \"visit\"}",
+        "{\"key\": \"ret\", \"kind\": \"retention\", \"event\": \"visit\", \"from_days\": 1,"
+        " \"to_days\": 3}",
+        "{\"key\": \"nps\", \"kind\": \"nps\"}",
+        "{\"key\": \"csat\", \"kind\": \"csat\"}"};
+    for (size_t i = 0; i < sizeof metrics / sizeof *metrics; i++)
+        make(uplift, true, metrics[i]);
+    make(uplift, false,
+         "{\"key\": \"exp\", \"traffic\": 0.5, \"variants\": [{\"key\": \"a\"}, {\"key\": \"b\"}],"
+         " \"segments\": [\"device\"], \"metrics\": {\"primary\": [\"bin\", \"mean\", \"count\","
+         " \"ratio\"], \"guardrail\": [\"nps\", \"csat\"], \"secondary\": [\"ret\"]}}");
+    step(uplift, STEP_START, start);
+    struct error err = {0};
+    const struct definition_change change = {.who = "test", .at = start + 3 * WHEN_DAY};
+    json_t *patch = json_pack("{s:f}", "traffic", 1.0);
+    json_decref(uplift_experiment_patch(uplift, &change, slice_of("exp"), patch, &err));
+    assert_string_equal(err.message, "");
+    json_decref(patch);
+}
+
+static json_t *random_event(int i)
+{
+    char customer[16], id[16];
+    snprintf(customer, sizeof customer, "c-%u", draw(CUSTOMERS));
+    snprintf(id, sizeof id, "e-%d", i);
+    json_int_t at = (json_int_t)(start - 2 * WHEN_DAY) + draw(8 * 24 * 60) * 60000;
+    switch (draw(5)) {
+    case 0:
+        /* Some see a second variant and so leave the analysis. */
+        return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:{s:s}}", "id", id, "type", "exposure",
+                         "customer", customer, "experiment", "exp", "variant",
+                         ((unsigned char)customer[2] + draw(12) / 11) % 2 ? "a" : "b", "at", at,
+                         "attributes", "device", draw(2) ? "phone" : "desktop");
+    case 1:
+        return json_pack("{s:s, s:s, s:s, s:s, s:i, s:I}", "id", id, "type", "feedback", "customer",
+                         customer, "survey", "nps", "score", (int)draw(11), "at", at);
+    case 2:
+        return json_pack("{s:s, s:s, s:s, s:s, s:i, s:I}", "id", id, "type", "feedback", "customer",
+                         customer, "survey", "csat", "score", 1 + (int)draw(5), "at", at);
+    case 3:
+        return json_pack("{s:s, s:s, s:s, s:s, s:I}", "id", id, "type", "outcome", "customer",
+                         customer, "name", "visit", "at", at);
+    default:
+        return json_pack("{s:s, s:s, s:s, s:s, s:f, s:I}", "id", id, "type", "outcome", "customer",
+                         customer, "name", "order", "value", (double)draw(10000) / 7.0 / 100, "at",
+                         at);
+    }
+}
+
+static json_t *send(struct uplift *uplift, json_t *events)
+{
+    struct error err = {0};
+    json_t *answer = uplift_events(uplift, events, &err);
+    assert_string_equal(err.message, "");
+    assert_int_equal(json_array_size(json_object_get(answer, "rejected")), 0);
+    return answer;
+}
+
+static void ignore(void *data, const char *line)
+{
+    (void)data;
+    print_message("# %s\n", line);
+}
+
+static void assert_checked(struct uplift *uplift)
+{
+    struct error err = {0};
+    uint64_t differences = 1;
+    struct store_txn *txn = store_read(uplift->store, &err);
+    struct catalog *catalog = catalog_acquire(&uplift->catalog);
+    assert_true(ledger_check(txn, catalog, ignore, NULL, NULL, &differences, &err));
+    assert_int_equal(differences, 0);
+    catalog_release(&uplift->catalog, catalog);
+    store_abort(&txn);
+}
+
+static char *study_text(struct uplift *uplift)
+{
+    struct error err = {0};
+    json_t *study = analysis_study(uplift, slice_of("exp"), 0, &err);
+    assert_string_equal(err.message, "");
+    char *text = json_text(study);
+    json_decref(study);
+    return text;
+}
+
+/* Sends all events in a random order, in random batches, some twice, with restarts between. */
+static char *count_in_some_order(json_t *events)
+{
+    char folder[32];
+    make_folder(folder);
+    struct uplift *uplift = open_store(folder);
+    define(uplift);
+    size_t count = json_array_size(events), *order = calloc(count, sizeof *order);
+    for (size_t i = 0; i < count; i++) {
+        size_t j = draw((uint32_t)i + 1);
+        order[i] = order[j];
+        order[j] = i;
+    }
+    for (size_t i = 0; i < count;) {
+        json_t *batch = json_array();
+        for (size_t left = 1 + draw(80); left > 0 && i < count; left--, i++) {
+            json_array_append(batch, json_array_get(events, order[i]));
+            if (draw(10) == 0)
+                json_array_append(batch, json_array_get(events, order[draw((uint32_t)i + 1)]));
+        }
+        json_decref(send(uplift, batch));
+        json_decref(batch);
+        if (draw(20) == 0) {
+            uplift_close(&uplift);
+            uplift = open_store(folder);
+        }
+    }
+    free(order);
+    assert_checked(uplift);
+    char *text = study_text(uplift);
+    uplift_close(&uplift);
+    remove_folder(folder);
+    return text;
+}
+
+/* Counts equal to the last bit, sums to 1e-12; what was taken away again may leave 1e-20. */
+static bool same_figures(json_t *a, json_t *b)
+{
+    size_t i;
+    const char *name;
+    json_t *item;
+    if (json_is_number(a) && json_is_number(b)) {
+        double x = json_number_value(a), y = json_number_value(b);
+        return fabs(x - y) <= 1e-12 * fmax(fabs(x), fabs(y)) || fabs(x - y) < 1e-20;
+    }
+    if (json_typeof(a) != json_typeof(b))
+        return false;
+    if (json_is_array(a)) {
+        json_array_foreach(a, i, item)
+        {
+            if (!same_figures(item, json_array_get(b, i)))
+                return false;
+        }
+        return json_array_size(a) == json_array_size(b);
+    }
+    if (!json_is_object(a))
+        return json_equal(a, b);
+    json_object_foreach(a, name, item)
+    {
+        json_t *other = json_object_get(b, name);
+        bool count = strcmp(name, "n") == 0 || strcmp(name, "exposed") == 0;
+        if (!other || !(count ? json_equal(item, other) : same_figures(item, other))) {
+            print_message("# %s differs\n", name);
+            return false;
+        }
+    }
+    return json_object_size(a) == json_object_size(b);
+}
+
+static void test_ledger__order_does_not_matter(void **state)
+{
+    (void)state;
+    seed = 20261124;
+    now = start + 30 * WHEN_DAY;
+    print_message("# seed %u\n", seed);
+    json_t *events = json_array();
+    for (int i = 0; i < 900; i++)
+        json_array_append_new(events, random_event(i));
+    char *first = count_in_some_order(events);
+    assert_non_null(strstr(first, "epoch-2"));
+    for (int i = 1; i < ORDERS; i++) {
+        char *again = count_in_some_order(events);
+        json_t *a = json_loads(first, 0, NULL), *b = json_loads(again, 0, NULL);
+        assert_true(same_figures(a, b));
+        json_decref(a);
+        json_decref(b);
+        free(again);
+    }
+    free(first);
+    json_decref(events);
+}
+
+/* --- the rules, one by one ------------------------------------------------------------------ */
+
+static struct tally tally_at(struct uplift *uplift, uint32_t metric, uint8_t variant)
+{
+    struct error err = {0};
+    struct store_txn *txn = store_read(uplift->store, &err);
+    struct tally_set *set = tally_set_new(txn);
+    const struct tally_name name = {.experiment = 1,
+                                    .phase = 1,
+                                    .epoch = 0,
+                                    .metric = metric,
+                                    .segment = {"", 0},
+                                    .value = {"", 0},
+                                    .variant = variant};
+    struct tally tally = *tally_set_at(set, &name);
+    tally_set_free(&set);
+    store_abort(&txn);
+    return tally;
+}
+
+static void send_text(struct uplift *uplift, const char *type, const char *rest, int64_t at)
+{
+    char text[512];
+    snprintf(text, sizeof text, "{\"type\": \"%s\", \"customer\": \"c\", %s, \"at\": %lld}", type,
+             rest, (long long)at);
+    json_t *event = json_loads(text, 0, NULL);
+    assert_non_null(event);
+    json_decref(send(uplift, event));
+    json_decref(event);
+}
+
+static void test_ledger__windows_covariates_and_first_answers(void **state)
+{
+    (void)state;
+    char folder[32];
+    make_folder(folder);
+    now = start + 60 * WHEN_DAY;
+    struct uplift *uplift = open_store(folder);
+    define(uplift);
+    const int64_t at = start + WHEN_DAY;
+    send_text(uplift, "outcome", "\"name\": \"order\", \"value\": 10", at - 1); /* covariate */
+    send_text(uplift, "outcome", "\"name\": \"order\", \"value\": 20", at - 8 * WHEN_DAY);
+    send_text(uplift, "outcome", "\"name\": \"order\", \"value\": 30", at); /* counts */
+    send_text(uplift, "outcome", "\"name\": \"order\", \"value\": 40", at + 14 * WHEN_DAY - 1);
+    send_text(uplift, "outcome", "\"name\": \"order\", \"value\": 5", at + 14 * WHEN_DAY);
+    send_text(uplift, "feedback", "\"survey\": \"csat\", \"score\": 5", at - 1);
+    send_text(uplift, "feedback", "\"survey\": \"csat\", \"score\": 3", at + 1000);
+    send_text(uplift, "feedback", "\"survey\": \"csat\", \"score\": 4", at + 2000);
+    assert_int_equal(tally_at(uplift, 0, 0).n, 0); /* not exposed yet */
+    send_text(uplift, "exposure", "\"experiment\": \"exp\", \"variant\": \"a\"", at);
+    assert_int_equal(tally_at(uplift, 0, 0).n, 1);
+    struct tally mean = tally_at(uplift, 2, 0);
+    assert_true(sum_value(&mean.sum) == 50); /* 70, capped */
+    assert_true(sum_value(&mean.pre_sum) == 10);
+    struct tally csat = tally_at(uplift, 7, 0);
+    assert_int_equal(csat.n, 1);
+    assert_int_equal(csat.scores[3], 1);
+    send_text(uplift, "exposure", "\"experiment\": \"exp\", \"variant\": \"b\"", at + 5000);
+    assert_int_equal(tally_at(uplift, 0, 0).n, 0);
+    assert_int_equal(tally_at(uplift, 0, TALLY_CROSSED).n, 1);
+    assert_int_equal(tally_at(uplift, 2, 0).n, 0);
+    assert_checked(uplift);
+    uplift_close(&uplift);
+    remove_folder(folder);
+}
+
+static void test_ledger__a_time_ahead_counts_as_its_arrival(void **state)
+{
+    (void)state;
+    char folder[32];
+    make_folder(folder);
+    now = start + 3 * WHEN_DAY - WHEN_HOUR; /* an hour before the second epoch */
+    struct uplift *uplift = open_store(folder);
+    define(uplift);
+    send_text(uplift, "exposure", "\"experiment\": \"exp\", \"variant\": \"a\"",
+              now + 2 * WHEN_HOUR);
+    assert_int_equal(tally_at(uplift, 0, 0).n, 1);
+    assert_checked(uplift);
+    uplift_close(&uplift);
+    remove_folder(folder);
+}
+
+static void test_sum__takes_away_what_it_added(void **state)
+{
+    (void)state;
+    seed = 5;
+    struct sum sum = {0};
+    double values[1000];
+    for (int i = 0; i < 1000; i++)
+        sum_add(&sum, values[i] = (double)draw(1000000) / 3.0 * (draw(2) ? 1e9 : 1e-9));
+    for (int i = 0; i < 1000; i++)
+        sum_add(&sum, -values[i]);
+    assert_true(sum_value(&sum) > -1e-6 && sum_value(&sum) < 1e-6);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_ledger__order_does_not_matter),
+        cmocka_unit_test(test_ledger__windows_covariates_and_first_answers),
+        cmocka_unit_test(test_ledger__a_time_ahead_counts_as_its_arrival),
+        cmocka_unit_test(test_sum__takes_away_what_it_added),
+    };
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return cmocka_run_group_tests_name("ledger", tests, NULL, NULL);
+}
