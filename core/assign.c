@@ -56,9 +56,9 @@ static bool in_audience(const struct experiment *experiment, struct slice custom
     bool in = condition_matches(experiment->audience, seen, NULL);
     if (trace)
         note(trace, "audience", in,
-             json_pack("{s:O?, s:O}", "condition",
-                       json_object_get(experiment_json(experiment), "audience"), "attributes",
-                       seen));
+             json_pack("{s:o?, s:O}", "condition",
+                       json_deep_copy(json_object_get(experiment_json(experiment), "audience")),
+                       "attributes", seen));
     json_decref(seen);
     return in;
 }
