@@ -251,10 +251,17 @@ static bool absolute_effect(const struct gathered *g, const struct metric *metri
            method_for(g, metric) == METHOD_EXACT || g->present->design.effect == EFFECT_ABSOLUTE;
 }
 
-/* A margin of csat is given in points, and its effect is a share. */
-static double margin_of(const struct metric *metric)
+/* The margin in the units of the effect. Surveys give it in points, of which the effect of csat is
+ * a share; the others give it relative to the control, and an absolute effect needs it absolute. */
+static double margin_of(const struct gathered *g, const struct metric *metric)
 {
-    return metric->kind == METRIC_CSAT ? metric->margin / 100 : metric->margin;
+    if (metric->kind == METRIC_CSAT)
+        return metric->margin / 100;
+    if (metric->kind == METRIC_NPS || !absolute_effect(g, metric))
+        return metric->margin;
+    struct tally control = total(g, metric->number, NULL, 0);
+    double units = metric->kind == METRIC_RATIO ? sum_value(&control.den_sum) : (double)control.n;
+    return units != 0 ? metric->margin * fabs(sum_value(&control.sum) / units) : 0;
 }
 
 static json_t *metric_study(const struct gathered *g, const struct metric *metric,
@@ -266,7 +273,7 @@ static json_t *metric_study(const struct gathered *g, const struct metric *metri
                             design_method_word(method_for(g, metric)), "effect",
                             absolute_effect(g, metric) ? "absolute" : "relative");
     if (role == ROLE_GUARDRAIL)
-        json_object_set_new(row, "margin", json_figure(margin_of(metric)));
+        json_object_set_new(row, "margin", json_figure(margin_of(g, metric)));
     put_arms(row, g, metric, NULL);
     if (g->value_count)
         json_object_set_new(row, "segments", segments_json(g, metric));
@@ -412,7 +419,7 @@ static void finish_metric(const struct gathered *g, json_t *row, const struct me
     bool decrease = metric->goal == GOAL_DECREASE;
     json_t *arms = json_object_get(row, "arms");
     json_t *limit = role == ROLE_GUARDRAIL
-                        ? json_figure(decrease ? margin_of(metric) : -margin_of(metric))
+                        ? json_figure(decrease ? margin_of(g, metric) : -margin_of(g, metric))
                         : json_null();
     json_object_set_new(row, "name", json_string(metric->name));
     json_object_set_new(row, "kind", json_string(metric_kind_word(metric->kind)));
@@ -570,7 +577,8 @@ static json_t *make_results(struct uplift *uplift, const struct gathered *g, str
                                              json_is_true(json_object_get(srm, "mismatch")),
                                          .crossed_share = crossed,
                                          .day = day,
-                                         .complete = g->present->state == EXPERIMENT_STOPPED,
+                                         .complete = g->present->state == EXPERIMENT_STOPPED ||
+                                                     g->present->state == EXPERIMENT_ARCHIVED,
                                          .design = &g->present->design};
     json_t *decision = decision_make(&input);
     json_t *health = health_json(uplift, srm, crossed, crossings);

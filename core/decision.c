@@ -202,10 +202,14 @@ static bool is_harmed(const json_t *metric, const json_t *comparison)
     return good_end(metric, comparison, 1) < 0 && !is(comparison, "verdict", "within-limit");
 }
 
+/* min_effect is relative to the control; an absolute effect is held against as much of its value.
+ */
 static bool is_too_small(const json_t *metric, const json_t *comparison)
 {
     double least = json_number_value(json_object_get(metric, "min_effect"));
-    return least > 0 && is(metric, "effect", "relative") && good_end(metric, comparison, 1) < least;
+    if (!is(metric, "effect", "relative"))
+        least *= fabs(json_number_value(json_object_get(comparison, "base")));
+    return least > 0 && good_end(metric, comparison, 1) < least;
 }
 
 static void explain(struct judge *judge, const char *role, const char *id, const char *behind,
@@ -246,15 +250,17 @@ static json_t *rule_too_early(struct judge *judge)
 {
     const struct decision_input *input = judge->input;
     char text[200];
-    if (input->complete || input->day > input->design->min_days)
+    /* Customers differ over the week, so only whole weeks count. */
+    int days = (input->design->min_days + 6) / 7 * 7;
+    if (input->complete || input->day > days)
         return NULL;
     snprintf(text, sizeof text, "Day %lld of at least %d; customers differ over the week.",
-             (long long)input->day, input->design->min_days);
+             (long long)input->day, days);
     judge->variant = NULL;
     json_array_append_new(judge->reasons,
                           json_pack("{s:s, s:n, s:s, s:{s:I, s:i}}", "id", "min-days", "metric",
                                     "text", text, "values", "day", (json_int_t)input->day,
-                                    "min_days", input->design->min_days));
+                                    "min_days", days));
     return decide(judge, "too-early", "Too early to decide.");
 }
 

@@ -217,7 +217,7 @@ test('kill -9 during ingest: every acknowledged event is there exactly once', as
 });
 
 describe('public experiments', { skip: existsSync(shared) ? false : `${shared} is absent` }, () => {
-  // Three ways to the same figures: import, and analyze of what the import counted.
+  // Two ways to the same figures: import, and analyze of what the import counted.
   const read = (...args) => {
     const result = spawnSync(bin, ['import', ...args, '--report', 'json'], { encoding: 'utf8' });
     assert.equal(result.status, 0, result.stderr);
