@@ -44,8 +44,9 @@ static bool allowed(const struct key_info *key, enum access access)
 {
     switch (access) {
     case ACCESS_ANYONE:
-    case ACCESS_CLIENT:
         return true;
+    case ACCESS_CLIENT: /* writes events, which a viewer may not */
+        return key->kind != KEY_ADMIN || key->role >= KEY_ROLE_EDITOR;
     case ACCESS_SERVICE:
     case ACCESS_OPERATOR:
         return key->kind != KEY_CLIENT;

@@ -11,7 +11,7 @@ struct request;
 /* Who may use a route. */
 enum access {
     ACCESS_ANYONE,
-    ACCESS_CLIENT,  /* every key */
+    ACCESS_CLIENT,  /* every key but a viewer's */
     ACCESS_SERVICE, /* service keys, and people */
     ACCESS_VIEWER,  /* people's keys by role, each including those before */
     ACCESS_EDITOR,
