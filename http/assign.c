@@ -81,10 +81,11 @@ static bool answer_all(const struct catalog *catalog, const struct question *q, 
     return true;
 }
 
-/* Keeps the assignments until the exposures are on disk. */
+/* Keeps what the answer needs until the exposures are on disk, and what they borrow from, so that
+ * only one thread at a time counts references. */
 struct tracked {
     struct request *request;
-    json_t *answers;
+    json_t *body, *answers, *exposures;
 };
 
 static void recorded(void *data, json_t *answer, const struct error *err)
@@ -95,18 +96,23 @@ static void recorded(void *data, json_t *answer, const struct error *err)
     struct request *request = tracked->request;
     json_decref(answer);
     json_decref(tracked->answers);
+    json_decref(tracked->exposures);
+    json_decref(tracked->body);
     free(tracked);
     respond_later(request, MHD_HTTP_OK, body, err);
 }
 
-static void track(struct request *request, json_t *answers, json_t *exposures)
+/* Takes all three over where it is true; otherwise the request is answered already. */
+static bool track(struct request *request, json_t *body, json_t *answers, json_t *exposures)
 {
     struct error err = {0};
+    if (!respond_suspend(request))
+        return false;
     struct tracked *tracked = xcalloc(1, sizeof *tracked);
-    *tracked = (struct tracked){request, json_incref(answers)};
-    respond_suspend(request);
+    *tracked = (struct tracked){request, body, answers, exposures};
     if (!uplift_events_submit(request->uplift, exposures, recorded, tracked, &err))
         recorded(tracked, NULL, &err);
+    return true;
 }
 
 static void answer(struct request *request, bool explain)
@@ -123,11 +129,12 @@ static void answer(struct request *request, bool explain)
     struct catalog *catalog = catalog_acquire(&request->uplift->catalog);
     bool ok = answer_all(catalog, &q, answers, exposures, &err);
     catalog_release(&request->uplift->catalog, catalog);
+    bool tracks = ok && json_array_size(exposures) > 0 && !explain;
+    if (tracks && track(request, body, answers, exposures))
+        return;
     if (!ok)
         respond_error(request, &err);
-    else if (json_array_size(exposures) > 0 && !explain)
-        track(request, answers, exposures);
-    else
+    else if (!tracks)
         respond_json(request, MHD_HTTP_OK, json_pack("{s:O}", "assignments", answers));
     json_decref(answers);
     json_decref(exposures);

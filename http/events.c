@@ -4,9 +4,13 @@
 #include "http/response.h"
 #include "http/router.h"
 
+/* The writer has let go of the body, so that only one thread counts its references. */
 static void done(void *data, json_t *answer, const struct error *err)
 {
-    respond_later(data, MHD_HTTP_OK, answer, err);
+    struct request *request = data;
+    json_decref(request->asked);
+    request->asked = NULL;
+    respond_later(request, MHD_HTTP_OK, answer, err);
 }
 
 /* An array, one object or {"batch"} as JSON; or one JSON document a line. */
@@ -49,8 +53,11 @@ void events_post(struct request *request)
         return;
     }
     /* Suspended before it is queued: the writer may answer before this function returns. */
-    respond_suspend(request);
+    if (!respond_suspend(request)) {
+        json_decref(body);
+        return;
+    }
+    request->asked = body;
     if (!uplift_events_submit(request->uplift, body, done, request, &err))
-        respond_later(request, 0, NULL, &err);
-    json_decref(body);
+        done(request, NULL, &err);
 }

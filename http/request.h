@@ -28,10 +28,11 @@ struct request {
     char place[80];      /* the {key} of the path */
     struct key_info key; /* of who asks; id is "" for nobody */
     struct text body;
-    struct error refused;    /* set while the body is still read and thrown away */
-    unsigned refused_status; /* where the code of the error does not tell it */
-    int status;              /* the answer: 0 until there is one */
-    json_t *answer;
+    size_t taken;               /* bytes of the body so far, kept or thrown away */
+    struct error refused;       /* set while the body is still read and thrown away */
+    unsigned refused_status;    /* where the code of the error does not tell it */
+    int status;                 /* the answer: 0 until there is one */
+    json_t *asked;              /* the body, kept while the request sleeps */
     struct MHD_Response *ready; /* or a response made whole */
     bool suspended;
 };

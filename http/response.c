@@ -126,22 +126,34 @@ void respond_versioned(struct request *request, int status, json_t *json, const 
         add_header(request, "ETag", etag);
 }
 
-void respond_suspend(struct request *request)
+bool respond_suspend(struct request *request)
 {
+    struct error err = {0};
+    if (!server_hold(request->server)) {
+        error_set(&err, ERROR_BUSY, NULL, "the server is ending; try again");
+        respond_error(request, &err);
+        return false;
+    }
     request->suspended = true;
     MHD_suspend_connection(request->connection);
+    return true;
 }
 
 void respond_later(struct request *request, int status, json_t *json, const struct error *err)
 {
     struct MHD_Connection *connection = request->connection;
+    struct server *server = request->server;
     respond_result(request, status, json, err);
+    /* From here on the request may be gone. */
     MHD_resume_connection(connection);
+    server_let_go(server);
 }
 
 enum MHD_Result respond_send(struct request *request)
 {
     server_count(request->server, request->status);
+    if (server_ending(request->server))
+        add_header(request, "Connection", "close");
     enum MHD_Result result =
         MHD_queue_response(request->connection, (unsigned)request->status, request->ready);
     MHD_destroy_response(request->ready);

@@ -22,8 +22,9 @@ void respond_text(struct request *request, int status, const char *type, const c
 /* The status of an error's code. */
 int status_of(enum error_code code);
 
-/* Leaves the connection without an answer until respond_later. */
-void respond_suspend(struct request *request);
+/* Leaves the connection without an answer until respond_later. False where the server is ending:
+ * the request is then answered already. */
+bool respond_suspend(struct request *request);
 /* From any thread: hands the answer (taken over; NULL: the error) to the suspended request. */
 void respond_later(struct request *request, int status, json_t *json, const struct error *err);
 

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "http/auth.h"
@@ -19,13 +20,20 @@
 #include "http/response.h"
 #include "http/router.h"
 
-enum { CONNECTIONS_MAX = 2000, TIMEOUT_SECONDS = 30, MEMORY_LIMIT = 32 << 10 };
+enum {
+    CONNECTIONS_MAX = 2000,
+    TIMEOUT_SECONDS = 30,
+    MEMORY_LIMIT = 32 << 10,
+    DISCARD_MAX = 16 << 20, /* bytes of a refused body that are read to keep the answer readable */
+};
 
 struct server {
     struct MHD_Daemon *daemon; /* set at start */
     struct uplift *uplift;     /* set at start */
     uint16_t port;             /* set at start */
     atomic_uint_fast64_t answers[6];
+    atomic_size_t held; /* requests that sleep until the writer answers */
+    atomic_bool ending;
 };
 
 uint16_t server_port(const struct server *server)
@@ -41,6 +49,27 @@ uint64_t server_answers(const struct server *server, int class)
 void server_count(struct server *server, int status)
 {
     atomic_fetch_add(&server->answers[status / 100 % 6], 1);
+}
+
+/* Counted before it looks: server_stop raises the flag before it counts, so that one of the two
+ * always sees the other. */
+bool server_hold(struct server *server)
+{
+    atomic_fetch_add(&server->held, 1);
+    if (!atomic_load(&server->ending))
+        return true;
+    server_let_go(server);
+    return false;
+}
+
+void server_let_go(struct server *server)
+{
+    atomic_fetch_sub(&server->held, 1);
+}
+
+bool server_ending(const struct server *server)
+{
+    return atomic_load(&server->ending);
 }
 
 /* Refuses a request whose body may still come. */
@@ -99,12 +128,14 @@ static enum MHD_Result begin(struct server *server, struct MHD_Connection *conne
         respond_error(request, &request->refused);
         MHD_add_response_header(request->ready, "Allow", allowed);
     }
-    if (declared_length(request) <= (most ? most : 4096))
-        return MHD_YES;
-    /* Too long to read and throw away: answered before it is sent. */
-    if (request->refused.code == ERROR_NONE)
+    size_t declared = declared_length(request);
+    if (declared > most && request->refused.code == ERROR_NONE)
         error_set(&request->refused, ERROR_TOO_LARGE, NULL, "the body is larger than %zu bytes",
                   most);
+    if (declared <= DISCARD_MAX)
+        return MHD_YES;
+    /* Too long to read and throw away: answered at once, although a client that does not listen
+     * while it sends sees only that the connection is closed. */
     if (!request->ready)
         respond_error(request, &request->refused);
     return respond_send(request);
@@ -121,9 +152,10 @@ static void handle(struct request *request)
 {
     const char *encoding = request_header(request, MHD_HTTP_HEADER_CONTENT_ENCODING);
     bool packed = encoding && strcasecmp(encoding, "gzip") == 0;
-    if (request->refused.code == ERROR_NONE && packed)
+    bool refused = request->refused.code != ERROR_NONE;
+    if (!refused && packed)
         request_inflate(request, request->body.max, &request->refused);
-    else if (encoding && strcasecmp(encoding, "identity") != 0 && !packed)
+    else if (!refused && encoding && strcasecmp(encoding, "identity") != 0)
         refuse(request, 415, ERROR_UNSUPPORTED, "only gzip is known as an encoding");
     if (request->refused.code != ERROR_NONE) {
         if (!request->ready)
@@ -144,14 +176,20 @@ static enum MHD_Result on_request(void *data, struct MHD_Connection *connection,
     if (!request)
         return begin(data, connection, path, method, context);
     if (*len) {
+        request->taken += *len;
+        if (request->taken > DISCARD_MAX)
+            return MHD_NO;
         gather(request, bytes, *len);
         *len = 0;
         return MHD_YES;
     }
-    if (!request->suspended)
+    /* A request that sleeps belongs to the writer from the moment that it was queued: nothing of it
+     * may be read here until libmicrohttpd calls again, which is after it was resumed. */
+    if (!request->suspended) {
         handle(request);
-    if (request->suspended && !request->ready)
-        return MHD_YES;
+        if (request->suspended)
+            return MHD_YES;
+    }
     return respond_send(request);
 }
 
@@ -208,8 +246,7 @@ struct server *server_start(struct uplift *uplift, const struct server_options *
         flags, options->port, NULL, NULL, on_request, server, MHD_OPTION_SOCK_ADDR, &address,
         MHD_OPTION_THREAD_POOL_SIZE, threads, MHD_OPTION_CONNECTION_LIMIT, limit,
         MHD_OPTION_CONNECTION_TIMEOUT, timeout, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)MEMORY_LIMIT, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
-        MHD_OPTION_LISTENING_ADDRESS_REUSE, 0u, MHD_OPTION_END);
+        (size_t)MEMORY_LIMIT, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
     if (!server->daemon) {
         error_set_errno(err, ERROR_IO, "--listen", "cannot listen on %s port %u", options->address,
                         options->port);
@@ -222,20 +259,30 @@ struct server *server_start(struct uplift *uplift, const struct server_options *
     return server;
 }
 
+/* libmicrohttpd ends the process when it is stopped with a request asleep, so the writer's answers
+ * are waited for, however slow the disk is. Connections get a fifth of a second more to take
+ * them. */
+static void drain(struct server *server)
+{
+    const struct timespec pause = {.tv_nsec = 20000000};
+    atomic_store(&server->ending, true);
+    while (atomic_load(&server->held) > 0)
+        nanosleep(&pause, NULL);
+    for (int i = 0; i < 10; i++) {
+        const union MHD_DaemonInfo *info =
+            MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+        if (info && info->num_connections == 0)
+            break;
+        nanosleep(&pause, NULL);
+    }
+}
+
 void server_stop(struct server **server)
 {
     if (!*server)
         return;
     int listening = MHD_quiesce_daemon((*server)->daemon);
-    for (int i = 0; i < 100; i++) {
-        const union MHD_DaemonInfo *info =
-            MHD_get_daemon_info((*server)->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
-        if (ingest_waiting((*server)->uplift->ingest) == 0 && (!info || info->num_connections == 0))
-            break;
-        if (ingest_waiting((*server)->uplift->ingest) == 0 && i > 10)
-            break;
-        usleep(20000);
-    }
+    drain(*server);
     MHD_stop_daemon((*server)->daemon);
     if (listening >= 0)
         close(listening);

@@ -6,6 +6,7 @@
 #ifndef UPLIFT_HTTP_SERVER_H
 #define UPLIFT_HTTP_SERVER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/error.h"
@@ -31,5 +32,12 @@ uint16_t server_port(const struct server *server);
 /* Answers so far by class of status (2, 3, 4, 5), and counting one. */
 uint64_t server_answers(const struct server *server, int class);
 void server_count(struct server *server, int status);
+
+/* Before a request is suspended, and after it was resumed: the server does not end between the two.
+ * server_hold is false, and nothing is held, once the server is ending. Any thread. */
+bool server_hold(struct server *server);
+void server_let_go(struct server *server);
+/* Whether server_stop was called: connections are not kept alive any more. */
+bool server_ending(const struct server *server);
 
 #endif
