@@ -13,6 +13,12 @@ static bool read_options(const struct request *request, struct results_options *
     const char *phase = request_query(request, "phase"), *as_of = request_query(request, "as_of");
     *options = (struct results_options){.phase = 0, .as_of = -1};
     char *end = NULL;
+    /* Refused, not ignored: whoever asks for a part must not take the whole for it. */
+    static const char *const later[] = {"format", "segment"};
+    for (size_t i = 0; i < sizeof later / sizeof *later; i++)
+        if (request_query(request, later[i]))
+            return error_set(err, ERROR_UNSUPPORTED, later[i],
+                             "is not available in this version");
     if (phase) {
         long number = strtol(phase, &end, 10);
         if (*end || end == phase || number < 1 || number > UINT16_MAX)

@@ -171,6 +171,14 @@ describe('the interface', () => {
     assert.equal((await ask(server, '/v1/experiments/exp', { name: 'N' }, right)).status, 200);
   });
 
+  test('what results cannot do yet is refused, not ignored', async () => {
+    for (const query of ['format=csv', 'segment=device', 'as_of=2026-01-01T00:00:00Z']) {
+      const { status, body } = await ask(server, `/v1/experiments/exp/results?${query}`);
+      assert.equal(status, 422, query);
+      assert.match(body.detail, /not available/);
+    }
+  });
+
   test('the description names every route', async () => {
     const { body } = await ask(server, '/v1/openapi.json');
     assert.equal(body.openapi, '3.1.0');
