@@ -17,8 +17,7 @@ static bool read_options(const struct request *request, struct results_options *
     static const char *const later[] = {"format", "segment"};
     for (size_t i = 0; i < sizeof later / sizeof *later; i++)
         if (request_query(request, later[i]))
-            return error_set(err, ERROR_UNSUPPORTED, later[i],
-                             "is not available in this version");
+            return error_set(err, ERROR_UNSUPPORTED, later[i], "is not available in this version");
     if (phase) {
         long number = strtol(phase, &end, 10);
         if (*end || end == phase || number < 1 || number > UINT16_MAX)
