@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Conditions: compiled to a tree of nodes, one an operator, walked recursively. Depth is bounded at
- * compile time, patterns by PCRE2's limits, so no input can make matching run away. */
-#define PCRE2_CODE_UNIT_WIDTH 8
+ * compile time, patterns by condition_pattern.h, so no input can make matching run away. */
 #include "core/condition.h"
 
 #include <math.h>
-#include <pcre2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/condition_pattern.h"
 #include "core/condition_values.h"
-
-enum { MATCH_LIMIT = 100000, REGEX_DEPTH_LIMIT = 1000 };
 
 enum op {
     /* of a whole object, and of a value where the kids are tests */
@@ -60,7 +57,7 @@ struct condition {
     enum op op;
     json_t *operand; /* a reference, or NULL */
     char *path;      /* OP_PATH */
-    pcre2_code *regex;
+    struct pattern *pattern;
     struct condition **kids;
     size_t kid_count;
 };
@@ -179,22 +176,18 @@ static struct condition *compile_regex(struct compiler *c, json_t *json, bool ca
 {
     if (!json_is_string(json))
         return wrong(c, place, "must be a pattern");
-    int code;
-    PCRE2_SIZE offset;
-    uint32_t options = PCRE2_UTF | PCRE2_ALT_BSUX | PCRE2_MATCH_UNSET_BACKREF |
-                       PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C;
-    pcre2_code *regex =
-        pcre2_compile((PCRE2_SPTR)json_string_value(json), json_string_length(json),
-                      options | (caseless ? PCRE2_CASELESS : 0), &code, &offset, NULL);
-    if (!regex) {
-        char words[160] = "";
-        char text[224];
-        pcre2_get_error_message(code, (PCRE2_UCHAR *)words, sizeof words);
-        snprintf(text, sizeof text, "is not a pattern: %s at byte %zu", words, offset);
-        return wrong(c, place, text);
+    struct slice source = {json_string_value(json), json_string_length(json)};
+    const char *unportable = c->lenient ? NULL : pattern_unportable(source);
+    char why[224];
+    struct pattern *pattern = pattern_compile(source, caseless, why, sizeof why);
+    if (!pattern)
+        return wrong(c, place, why);
+    if (unportable) {
+        pattern_free(pattern);
+        return wrong(c, place, unportable);
     }
     struct condition *made = node(OP_REGEX, json);
-    made->regex = regex;
+    made->pattern = pattern;
     return made;
 }
 
@@ -362,7 +355,7 @@ void condition_free(struct condition *condition)
         condition_free(condition->kids[i]);
     free(condition->kids);
     free(condition->path);
-    pcre2_code_free(condition->regex);
+    pattern_free(condition->pattern);
     json_decref(condition->operand);
     free(condition);
 }
@@ -538,17 +531,9 @@ static bool matches_regex(const struct condition *node, const json_t *value)
     struct text text;
     text_init(&text, VALUE_TEXT_MAX);
     value_text(value, &text);
-    pcre2_match_data *data = pcre2_match_data_create(1, NULL);
-    pcre2_match_context *context = pcre2_match_context_create(NULL);
-    pcre2_set_match_limit(context, MATCH_LIMIT);
-    pcre2_set_depth_limit(context, REGEX_DEPTH_LIMIT);
-    int found = text.failed ? -1
-                            : pcre2_match(node->regex, (PCRE2_SPTR)(text.ptr ? text.ptr : ""),
-                                          text.len, 0, 0, data, context);
-    pcre2_match_context_free(context);
-    pcre2_match_data_free(data);
+    bool found = !text.failed && pattern_matches(node->pattern, (struct slice){text.ptr, text.len});
     text_release(&text);
-    return found >= 0;
+    return found;
 }
 
 static bool matches_type(const json_t *value, const char *type)
@@ -667,6 +652,18 @@ static bool matches_object(const struct matching *m, const struct condition *nod
     default:
         return false;
     }
+}
+
+bool condition_reads(const struct condition *condition, const char *name)
+{
+    size_t len = strlen(name);
+    if (condition->path && strncmp(condition->path, name, len) == 0 &&
+        (!condition->path[len] || condition->path[len] == '.'))
+        return true;
+    for (size_t i = 0; i < condition->kid_count; i++)
+        if (condition_reads(condition->kids[i], name))
+            return true;
+    return false;
 }
 
 bool condition_matches(const struct condition *condition, const json_t *attributes,

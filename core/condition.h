@@ -18,10 +18,10 @@
 
 struct condition;
 
-/* Compiles what a person wrote: unknown operators, operands of the wrong type, patterns that do not
- * compile, paths that mean something in JavaScript only, and more than CONDITION_DEPTH_MAX levels
- * are refused with their place. `json` is only read; what is needed of it is kept by reference and
- * must not be changed. NULL and *err on failure. */
+/* Compiles what a person wrote: unknown operators, operands of the wrong type, patterns that are
+ * none or that SDKs read differently (condition_pattern.h), paths that mean something in JavaScript
+ * only, and more than CONDITION_DEPTH_MAX levels are refused with their place. `json` is only read;
+ * what is needed of it is kept by reference and must not be changed. NULL and *err on failure. */
 struct condition *condition_compile(json_t *json, const struct json_place *place,
                                     struct error *err);
 /* The same as an SDK takes it: what cannot be understood never matches. For the SDKs' own cases. */
@@ -29,8 +29,13 @@ struct condition *condition_compile_lenient(json_t *json, struct error *err);
 /* NULL is fine. */
 void condition_free(struct condition *condition);
 
+/* Whether matching may look at this attribute. True also where only members of that name deeper
+ * inside are looked at. */
+bool condition_reads(const struct condition *condition, const char *name);
+
 /* Whether the attributes (an object, or NULL) match. `groups` maps a saved group's name to its
- * array of values; NULL for none. A pattern that takes too long to match counts as not matching. */
+ * array of values; NULL for none. A pattern that takes too long to match, or meets a text of more
+ * than PATTERN_TEXT_MAX bytes, counts as not matching. */
 bool condition_matches(const struct condition *condition, const json_t *attributes,
                        const json_t *groups);
 

@@ -7,12 +7,14 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 #include <math.h>
 
 #include "core/bucket.h"
 #include "core/condition.h"
+#include "core/condition_pattern.h"
 
 static FILE *open_cases(const char *name)
 {
@@ -195,6 +197,60 @@ static void test_condition__refuses_what_an_sdk_would_trip_over(void **state)
     assert_refused("{\"$groups\": 1}", "audience.$groups: unknown operator");
 }
 
+static void assert_regex(const char *pattern, const char *text, bool expected)
+{
+    struct error err = {0};
+    json_t *json = json_pack("{s:{s:s}}", "a", "$regex", pattern);
+    json_t *attributes = json_pack("{s:s}", "a", text);
+    struct condition *condition = condition_compile(json, JSON_TOP, &err);
+    assert_non_null(condition);
+    assert_int_equal(condition_matches(condition, attributes, NULL), expected);
+    condition_free(condition);
+    json_decref(json);
+    json_decref(attributes);
+}
+
+/* What PCRE2 would take and JavaScript would refuse or read otherwise. */
+static void test_condition__refuses_patterns_that_sdks_read_differently(void **state)
+{
+    (void)state;
+    static const char *const patterns[] = {
+        "(?i)a",   "(?>a)",  "a++",     "\\Aa",     "a\\Z",    "\\pL",    "[[:alpha:]]", "\\a",
+        "\\Qa\\E", "(?#x)a", "\\Ka",    "(?P<n>a)", "(*UCP)a", "\\X",     "[]a]",        "(?R)",
+        "(a)\\1",  "a{,3}",  "a{2}{3}", "\\x4",     "\\u12",   "(?<n>a)",
+    };
+    for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++) {
+        struct error err = {0};
+        json_t *json = json_pack("{s:{s:s}}", "a", "$regex", patterns[i]);
+        struct condition *condition = condition_compile(json, JSON_TOP, &err);
+        if (condition)
+            fail_msg("accepted: %s", patterns[i]);
+        json_decref(json);
+    }
+}
+
+static void test_condition__takes_patterns_that_all_read_alike(void **state)
+{
+    (void)state;
+    assert_regex("^(?:a|b){2,3}?c$", "abc", true);
+    assert_regex("[^\\]x-]\\.\\u0061", "b.a", true);
+    assert_regex("(?=a)\\w+(?<!b)$", "aab", false);
+    assert_regex("a.b", "a\rb", false);
+}
+
+static void test_condition__long_texts_match_where_they_should(void **state)
+{
+    (void)state;
+    enum { LEN = PATTERN_TEXT_MAX };
+    char text[LEN + 2];
+    for (size_t i = 0; i <= LEN; i++)
+        text[i] = i % 2 ? 'b' : 'a';
+    text[LEN] = '\0';
+    assert_regex("^(?:a|b)+$", text, true);
+    memcpy(text + LEN, "a", 2);
+    assert_regex("^(?:a|b)+$", text, false); /* beyond the limit */
+}
+
 static void test_condition__bounds_depth(void **state)
 {
     (void)state;
@@ -231,6 +287,9 @@ int main(void)
         cmocka_unit_test(test_bucket__more_coverage_moves_nobody),
         cmocka_unit_test(test_condition__agrees_with_the_sdk_cases),
         cmocka_unit_test(test_condition__refuses_what_an_sdk_would_trip_over),
+        cmocka_unit_test(test_condition__refuses_patterns_that_sdks_read_differently),
+        cmocka_unit_test(test_condition__takes_patterns_that_all_read_alike),
+        cmocka_unit_test(test_condition__long_texts_match_where_they_should),
         cmocka_unit_test(test_condition__bounds_depth),
         cmocka_unit_test(test_condition__a_pattern_that_explodes_does_not_match),
     };
