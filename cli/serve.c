@@ -76,7 +76,7 @@ static void wait_for_end(struct uplift *uplift, const sigset_t *signals)
     while (sigtimedwait(signals, NULL, &pause) < 0) {
         struct error err = {0};
         char line[ERROR_LINE_MAX];
-        if (!ingest_call(uplift->ingest, expire, uplift, &err))
+        if (!ingest_call(uplift->ingest, expire, uplift, &err) || !keys_save(uplift, &err))
             fprintf(stderr, "uplift serve: housekeeping: %s\n", error_line(&err, line));
     }
 }

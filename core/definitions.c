@@ -73,6 +73,15 @@ static void write_metric(struct job *job, struct store_txn *txn)
                  before ? metric_json(before) : NULL, after ? metric_json(after) : NULL);
 }
 
+/* A stop, a phase or an epoch from a moment at or before the last event on (within its millisecond,
+ * by a clock set back, or told so) changes what was counted already. */
+static bool reaches_back(const struct job *job)
+{
+    const struct experiment *before = job->experiment_before, *after = job->experiment;
+    return before && after && job->at <= atomic_load(&job->uplift->last_event_at) &&
+           (before->epoch_count != after->epoch_count || before->stopped_at != after->stopped_at);
+}
+
 static bool job_run(void *data, struct ingest_run *run, struct error *err)
 {
     struct job *job = data;
@@ -83,6 +92,10 @@ static bool job_run(void *data, struct ingest_run *run, struct error *err)
         write_experiment(job, run->txn);
     else if (good)
         write_metric(job, run->txn);
+    if (good && reaches_back(job)) {
+        job->rebuild = true;
+        job->rebuild_experiment = job->experiment->number;
+    }
     if (good && job->rebuild)
         uplift_rebuild_due(run->txn);
     catalog_release(&job->uplift->catalog, catalog);

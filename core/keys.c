@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Keys: rows in the store under their id, a list in memory under a read-write lock. A secret is
  * compared by its keyed digest, in constant time against every row, so neither the time taken nor
- * the store tells anything of it. Last uses are kept in memory and written with the next change. */
+ * the store tells anything of it. Last uses are kept in memory and written by keys_save. */
 #include "core/keys.h"
 
 #include <sodium.h>
@@ -18,7 +18,7 @@ enum { DIGEST = 32, SECRET_CHARACTERS = 32, ID_CHARACTERS = 8 };
 struct key_row {
     struct key_info info;
     unsigned char digest[DIGEST];
-    atomic_int_fast64_t last_used_at;
+    atomic_int_fast64_t last_used_at, written_used_at;
     struct key_row *next;
 };
 
@@ -121,6 +121,7 @@ static struct key_row *read_row(struct slice record, struct error *err)
         row->info.role = (enum key_role)role;
         row->info.created_at = created;
         atomic_store(&row->last_used_at, used);
+        atomic_store(&row->written_used_at, used);
     } else {
         free(row);
         row = NULL;
@@ -258,6 +259,29 @@ bool keys_revoke(struct uplift *uplift, const char *id, struct error *err)
     add_row(keys, row);
     pthread_rwlock_unlock(&keys->lock);
     return false;
+}
+
+static bool run_save(void *data, struct ingest_run *run, struct error *err)
+{
+    struct keys *keys = data;
+    pthread_rwlock_rdlock(&keys->lock);
+    for (struct key_row *row = keys->first; row; row = row->next)
+        if (atomic_load(&row->written_used_at) != atomic_load(&row->last_used_at)) {
+            atomic_store(&row->written_used_at, atomic_load(&row->last_used_at));
+            write_row(run->txn, row);
+        }
+    pthread_rwlock_unlock(&keys->lock);
+    return store_healthy(run->txn, err);
+}
+
+bool keys_save(struct uplift *uplift, struct error *err)
+{
+    bool changed = false;
+    pthread_rwlock_rdlock(&uplift->keys->lock);
+    for (struct key_row *row = uplift->keys->first; row; row = row->next)
+        changed = changed || atomic_load(&row->written_used_at) != atomic_load(&row->last_used_at);
+    pthread_rwlock_unlock(&uplift->keys->lock);
+    return !changed || ingest_call(uplift->ingest, run_save, uplift->keys, err);
 }
 
 json_t *keys_list(struct uplift *uplift, struct error *err)

@@ -41,6 +41,9 @@ bool keys_revoke(struct uplift *uplift, const char *id, struct error *err);
 json_t *keys_list(struct uplift *uplift, struct error *err);
 /* Whether the secret is a key's that was not revoked. */
 bool keys_verify(struct uplift *uplift, struct slice secret, struct key_info *info);
+/* Writes the last uses that are known only in memory: for the housekeeper; uplift_close does it
+ * too. Not from the writer thread. */
+bool keys_save(struct uplift *uplift, struct error *err);
 size_t keys_count(struct uplift *uplift);
 
 #endif

@@ -60,6 +60,9 @@ void uplift_close(struct uplift **uplift)
 {
     if (!*uplift)
         return;
+    struct error unsaved = {0}; /* when a key was last used is not worth refusing to close */
+    if ((*uplift)->ingest)
+        keys_save(*uplift, &unsaved);
     ingest_stop(&(*uplift)->ingest);
     keys_unload(*uplift);
     catalog_root_release(&(*uplift)->catalog);
@@ -341,8 +344,10 @@ static void go_on(void *data, const struct error *err)
     if (err->code == ERROR_NONE && rebuild->next &&
         ingest_submit(uplift->ingest, &rebuild->job, &refused))
         return;
-    atomic_store(&uplift->rebuild.of, 0);
-    atomic_store(&uplift->rebuild.done, 0);
+    if (atomic_fetch_sub(&uplift->rebuild.running, 1) == 1) {
+        atomic_store(&uplift->rebuild.of, 0);
+        atomic_store(&uplift->rebuild.done, 0);
+    }
     free(rebuild);
 }
 
@@ -358,12 +363,16 @@ static void resume_rebuild(struct uplift *uplift)
 
 void uplift_rebuild(struct uplift *uplift, uint32_t experiment)
 {
+    /* Without weight, so that a full queue does not refuse it: it would be lost half done. */
     struct rebuild *rebuild = xcalloc(1, sizeof *rebuild);
     struct error refused = {0};
     *rebuild = (struct rebuild){.uplift = uplift, .next = 1};
     rebuild->job = (struct ingest_job){
-        .run = run_rebuild, .done = go_on, .data = rebuild, .alone = true, .weight = 1};
+        .run = run_rebuild, .done = go_on, .data = rebuild, .alone = true, .weight = 0};
     atomic_store(&uplift->rebuild.experiment, experiment);
-    if (!ingest_submit(uplift->ingest, &rebuild->job, &refused))
+    atomic_fetch_add(&uplift->rebuild.running, 1);
+    if (!ingest_submit(uplift->ingest, &rebuild->job, &refused)) {
+        atomic_fetch_sub(&uplift->rebuild.running, 1);
         free(rebuild);
+    }
 }

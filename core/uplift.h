@@ -27,6 +27,7 @@ enum { UPLIFT_EVENTS_MAX = 10000 };
 /* Progress of a rebuild of tallies; `of` 0: none runs. */
 struct uplift_rebuild {
     atomic_uint_fast64_t done, of;
+    atomic_uint_fast32_t running;    /* rebuilds that are not at their end */
     atomic_uint_fast32_t experiment; /* number; 0: all */
 };
 
