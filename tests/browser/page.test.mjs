@@ -145,6 +145,19 @@ for (const [name, options] of [
   });
 }
 
+for (const width of [320, 360]) {
+  test(`at ${width} px the main facts are in sight without scrolling`, async () => {
+    // axe passes a table whose verdicts are scrolled away.
+    for (const path of ['/experiments/recommendations', '/experiments/newsletter-box']) {
+      const page = await open(path, { viewport: { width, height: 740 } });
+      await page.locator('table').first().waitFor();
+      const ends = await page.locator('td.change, td.verdict, td svg.range').evaluateAll((cells) =>
+        cells.map((cell) => Math.ceil(cell.getBoundingClientRect().right)));
+      assert.ok(ends.length > 0 && ends.every((end) => end > 0 && end <= width), `${path}: ${ends}`);
+    }
+  });
+}
+
 test('the keyboard reaches everything, with a visible outline', async () => {
   const page = await open('/experiments');
   const reached = [];

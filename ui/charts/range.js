@@ -20,7 +20,8 @@ export function Range({ row, axis, hidden }) {
   const [low, high] = row.interval ?? [null, null];
   const left = x(low ?? -axis);
   const right = x(high ?? axis);
-  return html`<svg class="range" viewBox="0 0 ${WIDTH} ${HEIGHT}" aria-hidden="true">
+  return html`<svg class="range" viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none"
+    aria-hidden="true">
     <line class="zero" x1=${x(0)} x2=${x(0)} y1="0" y2=${HEIGHT} />
     ${row.limit !== null && row.limit !== undefined && html`
       <line class="limit" x1=${x(row.limit)} x2=${x(row.limit)} y1="0" y2=${HEIGHT} />`}

@@ -29,9 +29,9 @@ function Rows({ title, note, comparisons, metric, letters, axis, hidden }) {
     <td>${letters[row.variant] ?? row.variant}</td>
     <td class="wide">${level(row.base, unit)}</td><td class="wide">${level(row.value, unit)}</td>
     <td><${Range} row=${row} axis=${axis} hidden=${hidden} /></td>
-    <td class=${hidden ? '' : row.verdict}>${row.error ?? change(row.estimate, effect, unit)}</td>
+    <td class=${`change ${hidden ? '' : row.verdict}`}>${row.error ?? change(row.estimate, effect, unit)}</td>
     <td class="wide">${range(row.interval, effect, unit)}</td>
-    <td class=${hidden ? '' : row.verdict}>${hidden ? '—' : verdict(row.verdict)}</td>
+    <td class=${`verdict ${hidden ? '' : row.verdict}`}>${hidden ? '—' : verdict(row.verdict)}</td>
   </tr>`);
 }
 
