@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Reading the tallies of a phase, and the study that uplift-analyze(1) would read: every way to the
+ * same counts gives the same figures, as all of them go through it. */
+#include "core/gathered.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/json.h"
+#include "core/uplift.h"
+
+enum { SEGMENT_VALUES_MAX = 100, SMALL_SURVEY = 200 };
+
+/* --- reading -------------------------------------------------------------------------------- */
+
+static bool take(void *data, const struct tally_name *name, const struct tally *tally)
+{
+    struct gathered *g = data;
+    *tally_set_at(g->tallies, name) = *tally;
+    if (!name->segment.len || name->metric != 0)
+        return true;
+    for (size_t i = 0; i < g->value_count; i++)
+        if (slice_equal(g->values[i].segment, name->segment) &&
+            slice_equal(g->values[i].value, name->value)) {
+            g->values[i].exposed += tally->n;
+            return true;
+        }
+    if (g->value_count == g->value_room) {
+        g->value_room = g->value_room ? 2 * g->value_room : 16;
+        g->values = xrealloc(g->values, g->value_room * sizeof *g->values);
+    }
+    g->values[g->value_count++] = (struct segment_value){
+        arena_slice(&g->arena, name->segment), arena_slice(&g->arena, name->value), tally->n};
+    return true;
+}
+
+static int by_size(const void *a, const void *b)
+{
+    const struct segment_value *x = a, *y = b;
+    if (x->exposed != y->exposed)
+        return x->exposed > y->exposed ? -1 : 1;
+    size_t least = x->value.len < y->value.len ? x->value.len : y->value.len;
+    int order = memcmp(x->value.ptr, y->value.ptr, least);
+    return order ? order : x->value.len < y->value.len ? -1 : x->value.len > y->value.len;
+}
+
+bool gathered_read(struct uplift *uplift, struct gathered *g, struct error *err)
+{
+    struct store_txn *txn = store_read(uplift->store, err);
+    if (!txn)
+        return false;
+    struct store_key prefix = {0};
+    key_u32(&prefix, g->present->number);
+    key_u16(&prefix, (uint16_t)g->phase);
+    g->tallies = tally_set_new(NULL);
+    bool ok = tally_each(txn, key_slice(&prefix), take, g, err);
+    store_abort(&txn);
+    if (g->value_count > 1)
+        qsort(g->values, g->value_count, sizeof *g->values, by_size);
+    return ok;
+}
+
+void gathered_release(struct gathered *g)
+{
+    tally_set_free(&g->tallies);
+    free(g->values);
+    arena_release(&g->arena);
+}
+
+static struct tally gathered_epoch(const struct gathered *g, size_t epoch, uint32_t metric,
+                                   const struct segment_value *in, size_t variant)
+{
+    struct tally_name name = {.experiment = g->present->number,
+                              .phase = (uint16_t)g->phase,
+                              .epoch = (uint16_t)epoch,
+                              .metric = metric,
+                              .variant = (uint8_t)variant};
+    name.segment = in ? in->segment : (struct slice){"", 0};
+    name.value = in ? in->value : (struct slice){"", 0};
+    return *tally_set_at(g->tallies, &name);
+}
+
+struct tally gathered_total(const struct gathered *g, uint32_t metric,
+                            const struct segment_value *in, size_t variant)
+{
+    struct tally sum = {0};
+    for (size_t e = 0; e < g->present->epoch_count; e++)
+        if (g->present->epochs[e].phase == g->phase) {
+            struct tally part = gathered_epoch(g, e, metric, in, variant);
+            tally_merge(&sum, &part);
+        }
+    return sum;
+}
+
+static size_t epochs_of(const struct gathered *g)
+{
+    size_t count = 0;
+    for (size_t e = 0; e < g->present->epoch_count; e++)
+        count += g->present->epochs[e].phase == g->phase;
+    return count;
+}
+
+/* --- the study ------------------------------------------------------------------------------ */
+
+static const char *study_kind(const struct metric *metric)
+{
+    switch (metric->kind) {
+    case METRIC_BINARY:
+    case METRIC_RETENTION:
+        return "binary";
+    case METRIC_NPS:
+        return "nps";
+    case METRIC_CSAT:
+        return "csat";
+    case METRIC_RATIO:
+        return "ratio";
+    default:
+        return "mean";
+    }
+}
+
+static void figure(json_t *arm, const char *name, const struct sum *sum)
+{
+    json_object_set_new(arm, name, json_figure(sum_value(sum)));
+}
+
+static json_t *arm_json(const struct metric *metric, const struct tally *t)
+{
+    if (metric->kind == METRIC_NPS) {
+        int64_t groups[3] = {0};
+        for (int s = 0; s <= 10; s++)
+            groups[s >= 9 ? 0 : s >= 7 ? 1 : 2] += t->scores[s];
+        return json_pack("{s:I, s:I, s:I}", "promoters", (json_int_t)groups[0], "passives",
+                         (json_int_t)groups[1], "detractors", (json_int_t)groups[2]);
+    }
+    if (metric->kind == METRIC_CSAT) {
+        json_t *scores = json_array();
+        for (int s = 1; s <= 5; s++)
+            json_array_append_new(scores, json_integer((json_int_t)t->scores[s]));
+        return json_pack("{s:o}", "scores", scores);
+    }
+    bool binary = metric->kind == METRIC_BINARY || metric->kind == METRIC_RETENTION;
+    json_t *arm = json_pack("{s:I}", "n", (json_int_t)t->n);
+    figure(arm, "sum", &t->sum);
+    if (!binary)
+        figure(arm, "sum_sq", &t->sum_sq);
+    if (metric->kind == METRIC_RATIO) {
+        figure(arm, "den_sum", &t->den_sum);
+        figure(arm, "den_sum_sq", &t->den_sum_sq);
+        figure(arm, "sum_den", &t->sum_den);
+    }
+    if (metric->covariate_days > 0) {
+        figure(arm, "pre_sum", &t->pre_sum);
+        if (!binary)
+            figure(arm, "pre_sum_sq", &t->pre_sum_sq);
+        figure(arm, "pre_sum_post", &t->pre_post);
+    }
+    return arm;
+}
+
+static json_t *arms_json(const struct gathered *g, const struct metric *metric, int epoch,
+                         const struct segment_value *in)
+{
+    json_t *arms = json_array();
+    for (size_t v = 0; v < g->experiment->variant_count; v++) {
+        struct tally t = epoch < 0 ? gathered_total(g, metric->number, in, v)
+                                   : gathered_epoch(g, (size_t)epoch, metric->number, in, v);
+        json_array_append_new(arms, arm_json(metric, &t));
+    }
+    return arms;
+}
+
+/* Arms of one epoch, or one stratum for each of several. */
+static void put_arms(json_t *into, const struct gathered *g, const struct metric *metric,
+                     const struct segment_value *in)
+{
+    if (epochs_of(g) < 2) {
+        json_object_set_new(into, "arms", arms_json(g, metric, -1, in));
+        return;
+    }
+    json_t *strata = json_array();
+    for (size_t e = 0; e < g->present->epoch_count; e++) {
+        char key[32];
+        snprintf(key, sizeof key, "epoch-%zu", e + 1);
+        if (g->present->epochs[e].phase == g->phase)
+            json_array_append_new(strata, json_pack("{s:s, s:o}", "key", key, "arms",
+                                                    arms_json(g, metric, (int)e, in)));
+    }
+    json_object_set_new(into, "strata", strata);
+}
+
+static json_t *segments_json(const struct gathered *g, const struct metric *metric)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < g->value_count && i < SEGMENT_VALUES_MAX; i++) {
+        json_t *row =
+            json_pack("{s:s%, s:s%}", "segment", g->values[i].segment.ptr, g->values[i].segment.len,
+                      "value", g->values[i].value.ptr, g->values[i].value.len);
+        put_arms(row, g, metric, &g->values[i]);
+        json_array_append_new(list, row);
+    }
+    return list;
+}
+
+static bool small_survey(const struct gathered *g, const struct metric *metric)
+{
+    for (size_t v = 0; v < g->experiment->variant_count; v++)
+        if (gathered_total(g, metric->number, NULL, v).n < SMALL_SURVEY)
+            return true;
+    return false;
+}
+
+static enum design_method method_for(const struct gathered *g, const struct metric *metric)
+{
+    const char *kind = study_kind(metric);
+    bool counts = strcmp(kind, "mean") != 0 && strcmp(kind, "ratio") != 0;
+    bool survey = metric->kind == METRIC_NPS || metric->kind == METRIC_CSAT;
+    enum design_method method = g->present->design.method;
+    if (method == METHOD_EXACT)
+        return counts ? METHOD_EXACT : METHOD_SEQUENTIAL;
+    bool two = g->present->design.sides == SIDES_TWO;
+    return method == METHOD_SEQUENTIAL && survey && two && small_survey(g, metric) ? METHOD_EXACT
+                                                                                   : method;
+}
+
+static bool absolute_effect(const struct gathered *g, const struct metric *metric)
+{
+    return metric->kind == METRIC_NPS || metric->kind == METRIC_CSAT ||
+           method_for(g, metric) == METHOD_EXACT || g->present->design.effect == EFFECT_ABSOLUTE;
+}
+
+/* The margin in the units of the effect. Surveys give it in points, of which the effect of csat is
+ * a share; the others give it relative to the control, and an absolute effect needs it absolute. */
+double gathered_margin(const struct gathered *g, const struct metric *metric)
+{
+    if (metric->kind == METRIC_CSAT)
+        return metric->margin / 100;
+    if (metric->kind == METRIC_NPS || !absolute_effect(g, metric))
+        return metric->margin;
+    struct tally control = gathered_total(g, metric->number, NULL, 0);
+    double units = metric->kind == METRIC_RATIO ? sum_value(&control.den_sum) : (double)control.n;
+    return units != 0 ? metric->margin * fabs(sum_value(&control.sum) / units) : 0;
+}
+
+static json_t *metric_study(const struct gathered *g, const struct metric *metric,
+                            enum metric_role role)
+{
+    json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "key", metric->key, "kind",
+                            study_kind(metric), "role", metric_role_word(role), "goal",
+                            metric->goal == GOAL_DECREASE ? "decrease" : "increase", "method",
+                            design_method_word(method_for(g, metric)), "effect",
+                            absolute_effect(g, metric) ? "absolute" : "relative");
+    if (role == ROLE_GUARDRAIL)
+        json_object_set_new(row, "margin", json_figure(gathered_margin(g, metric)));
+    put_arms(row, g, metric, NULL);
+    if (g->value_count)
+        json_object_set_new(row, "segments", segments_json(g, metric));
+    return row;
+}
+
+static json_t *exposed_of(const struct gathered *g, size_t epoch)
+{
+    json_t *list = json_array();
+    for (size_t v = 0; v < g->experiment->variant_count; v++)
+        json_array_append_new(list,
+                              json_integer((json_int_t)gathered_epoch(g, epoch, 0, NULL, v).n));
+    return list;
+}
+
+static void put_exposed(json_t *study, const struct gathered *g)
+{
+    json_t *variants = json_array(), *strata = json_array();
+    bool one = epochs_of(g) < 2;
+    for (size_t v = 0; v < g->experiment->variant_count; v++) {
+        const struct variant *variant = &g->experiment->variants[v];
+        json_t *row = json_pack("{s:s, s:f}", "key", variant->key, "weight", variant->weight);
+        if (one)
+            json_object_set_new(row, "exposed",
+                                json_integer((json_int_t)gathered_total(g, 0, NULL, v).n));
+        json_array_append_new(variants, row);
+    }
+    json_object_set_new(study, "variants", variants);
+    for (size_t e = 0; !one && e < g->present->epoch_count; e++) {
+        const struct epoch *epoch = &g->present->epochs[e];
+        char key[32];
+        if (epoch->phase != g->phase)
+            continue;
+        json_t *weights = json_array();
+        for (size_t v = 0; v < g->experiment->variant_count; v++)
+            json_array_append_new(weights, json_figure(epoch->weights[v]));
+        snprintf(key, sizeof key, "epoch-%zu", e + 1);
+        json_array_append_new(strata, json_pack("{s:s, s:o, s:o}", "key", key, "weights", weights,
+                                                "exposed", exposed_of(g, e)));
+    }
+    if (one)
+        json_decref(strata);
+    else
+        json_object_set_new(study, "srm_strata", strata);
+}
+
+json_t *gathered_study(const struct gathered *g)
+{
+    const struct design *design = &g->present->design;
+    json_t *metrics = json_array();
+    json_t *study =
+        json_pack("{s:{s:s, s:f, s:s, s:s, s:f, s:s}, s:o}", "design", "method",
+                  design_method_word(design->method), "alpha", design->alpha, "sides",
+                  design_sides_word(design->sides), "effect", design_effect_word(design->effect),
+                  "tuning", design->tuning, "correction",
+                  design_correction_word(design->correction), "metrics", metrics);
+    for (size_t i = 0; i < g->experiment->metric_count; i++) {
+        const struct metric *metric =
+            catalog_metric(g->catalog, slice_of(g->experiment->metrics[i].key));
+        if (metric)
+            json_array_append_new(metrics, metric_study(g, metric, g->experiment->metrics[i].role));
+    }
+    put_exposed(study, g);
+    return study;
+}

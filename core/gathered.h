@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What was gathered of one phase of an experiment: its tallies, read at one moment, and the study
+ * made of them. For analysis.c.
+ *
+ * The caller sets catalog, present, phase and experiment, calls gathered_read once, and
+ * gathered_release in any case. It borrows the catalog. One thread. */
+#ifndef UPLIFT_CORE_GATHERED_H
+#define UPLIFT_CORE_GATHERED_H
+
+#include <jansson.h>
+
+#include "core/arena.h"
+#include "core/catalog.h"
+#include "core/error.h"
+#include "core/tally.h"
+
+struct uplift;
+
+struct segment_value {
+    struct slice segment, value;
+    int64_t exposed;
+};
+
+/* All of one phase of one experiment, read at one moment. */
+struct gathered {
+    const struct catalog *catalog;
+    const struct experiment *experiment; /* as it was in that phase */
+    const struct experiment *present;
+    int phase;
+    struct tally_set *tallies;
+    struct segment_value *values;
+    size_t value_count, value_room;
+    struct arena arena;
+};
+
+/* Reads all tallies of the phase in one read transaction. */
+bool gathered_read(struct uplift *uplift, struct gathered *g, struct error *err);
+void gathered_release(struct gathered *g);
+
+/* One tally, summed over the epochs of the phase. metric 0: exposed; `in` NULL: all segments. */
+struct tally gathered_total(const struct gathered *g, uint32_t metric,
+                            const struct segment_value *in, size_t variant);
+/* A guardrail's margin in the units of its effect, 0 or more. */
+double gathered_margin(const struct gathered *g, const struct metric *metric);
+/* The study (study.h). New reference. */
+json_t *gathered_study(const struct gathered *g);
+
+#endif
