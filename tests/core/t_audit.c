@@ -8,30 +8,23 @@
 
 #include <cmocka.h>
 
-#include <ftw.h>
 #include <unistd.h>
 
 #include "core/audit.h"
 #include "core/json.h"
+#include "tests/core/folder.h"
 
 struct place {
-    char folder[64];
+    char folder[FOLDER_MAX];
     struct store *store;
 };
-
-static int remove_one(const char *path, const struct stat *info, int type, struct FTW *ftw)
-{
-    (void)info, (void)type, (void)ftw;
-    return remove(path);
-}
 
 /* A store with five rows. */
 static int setup(void **state)
 {
     struct place *place = xcalloc(1, sizeof *place);
     struct error err = {0};
-    snprintf(place->folder, sizeof place->folder, "/tmp/uplift-audit-XXXXXX");
-    if (!mkdtemp(place->folder))
+    if (!folder_make(place->folder))
         return -1;
     place->store = store_open(place->folder, 0, &err);
     struct store_txn *txn = store_write(place->store, &err);
@@ -48,9 +41,9 @@ static int teardown(void **state)
 {
     struct place *place = *state;
     store_close(&place->store);
-    int failed = nftw(place->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    bool removed = folder_remove(place->folder);
     free(place);
-    return failed;
+    return removed ? 0 : -1;
 }
 
 static void test_audit__rows_come_newest_first_in_pages(void **state)

@@ -9,7 +9,6 @@
 
 #include <cmocka.h>
 
-#include <ftw.h>
 #include <pthread.h>
 #include <unistd.h>
 
@@ -18,6 +17,7 @@
 #include "core/json.h"
 #include "core/tally.h"
 #include "core/uplift.h"
+#include "tests/core/folder.h"
 
 #define NOW INT64_C(1793613600000)
 
@@ -31,7 +31,7 @@ static const struct clock fixed_clock = {fixed_now, NULL};
 static const struct definition_change anyhow = {"test", 0, -1};
 
 struct place {
-    char folder[64];
+    char folder[FOLDER_MAX];
     struct uplift *uplift;
 };
 
@@ -46,27 +46,20 @@ static struct uplift *opened(const char *folder)
 static int setup(void **state)
 {
     struct place *place = xcalloc(1, sizeof *place);
-    snprintf(place->folder, sizeof place->folder, "/tmp/uplift-definitions-XXXXXX");
-    if (!mkdtemp(place->folder))
+    if (!folder_make(place->folder))
         return -1;
     place->uplift = opened(place->folder);
     *state = place;
     return 0;
 }
 
-static int remove_one(const char *path, const struct stat *info, int type, struct FTW *ftw)
-{
-    (void)info, (void)type, (void)ftw;
-    return remove(path);
-}
-
 static int teardown(void **state)
 {
     struct place *place = *state;
     uplift_close(&place->uplift);
-    int failed = nftw(place->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    bool removed = folder_remove(place->folder);
     free(place);
-    return failed;
+    return removed ? 0 : -1;
 }
 
 static json_t *read_json(const char *text)

@@ -17,10 +17,11 @@
 #include "core/ingest.h"
 #include "core/ledger.h"
 #include "core/uplift.h"
+#include "tests/core/folder.h"
 
 static const int64_t start = INT64_C(1790000000000);
 static int64_t now;
-static char folder[64];
+static char folder[FOLDER_MAX];
 
 static int64_t fixed_now(void *data)
 {
@@ -34,20 +35,13 @@ static int make_folder(void **state)
 {
     (void)state;
     now = start + 10 * WHEN_DAY;
-    snprintf(folder, sizeof folder, "%s", "/tmp/uplift-ingest-XXXXXX");
-    return mkdtemp(folder) ? 0 : -1;
+    return folder_make(folder) ? 0 : -1;
 }
 
 static int remove_folder(void **state)
 {
-    static const char *const files[] = {"data.mdb", "lock.mdb", "uplift.lock"};
-    char path[96];
     (void)state;
-    for (size_t i = 0; i < 3; i++) {
-        snprintf(path, sizeof path, "%s/%s", folder, files[i]);
-        unlink(path);
-    }
-    return rmdir(folder);
+    return folder_remove(folder) ? 0 : -1;
 }
 
 /* --- the queue ------------------------------------------------------------------------------ */

@@ -17,6 +17,7 @@
 #include "core/json.h"
 #include "core/ledger.h"
 #include "core/uplift.h"
+#include "tests/core/folder.h"
 
 enum { ORDERS = 20, CUSTOMERS = 60 };
 static const int64_t start = INT64_C(1790000000000);
@@ -35,23 +36,6 @@ static uint32_t draw(uint32_t below)
 {
     seed = seed * 1664525u + 1013904223u;
     return (seed >> 8) % below;
-}
-
-static void make_folder(char folder[32])
-{
-    snprintf(folder, 32, "%s", "/tmp/uplift-ledger-XXXXXX");
-    assert_non_null(mkdtemp(folder));
-}
-
-static void remove_folder(const char *folder)
-{
-    static const char *const files[] = {"data.mdb", "lock.mdb", "uplift.lock"};
-    char path[64];
-    for (size_t i = 0; i < 3; i++) {
-        snprintf(path, sizeof path, "%s/%s", folder, files[i]);
-        unlink(path);
-    }
-    assert_int_equal(rmdir(folder), 0);
 }
 
 static struct uplift *open_store(const char *folder)
@@ -181,8 +165,8 @@ static char *study_text(struct uplift *uplift)
 /* Sends all events in a random order, in random batches, some twice, with restarts between. */
 static char *count_in_some_order(json_t *events)
 {
-    char folder[32];
-    make_folder(folder);
+    char folder[FOLDER_MAX];
+    assert_true(folder_make(folder));
     struct uplift *uplift = open_store(folder);
     define(uplift);
     size_t count = json_array_size(events), *order = calloc(count, sizeof *order);
@@ -209,7 +193,7 @@ static char *count_in_some_order(json_t *events)
     assert_checked(uplift);
     char *text = study_text(uplift);
     uplift_close(&uplift);
-    remove_folder(folder);
+    assert_true(folder_remove(folder));
     return text;
 }
 
@@ -304,8 +288,8 @@ static void send_text(struct uplift *uplift, const char *type, const char *rest,
 static void test_ledger__windows_covariates_and_first_answers(void **state)
 {
     (void)state;
-    char folder[32];
-    make_folder(folder);
+    char folder[FOLDER_MAX];
+    assert_true(folder_make(folder));
     now = start + 60 * WHEN_DAY;
     struct uplift *uplift = open_store(folder);
     define(uplift);
@@ -333,14 +317,14 @@ static void test_ledger__windows_covariates_and_first_answers(void **state)
     assert_int_equal(tally_at(uplift, 2, 0).n, 0);
     assert_checked(uplift);
     uplift_close(&uplift);
-    remove_folder(folder);
+    assert_true(folder_remove(folder));
 }
 
 static void test_ledger__a_time_ahead_counts_as_its_arrival(void **state)
 {
     (void)state;
-    char folder[32];
-    make_folder(folder);
+    char folder[FOLDER_MAX];
+    assert_true(folder_make(folder));
     now = start + 3 * WHEN_DAY - WHEN_HOUR; /* an hour before the second epoch */
     struct uplift *uplift = open_store(folder);
     define(uplift);
@@ -349,7 +333,7 @@ static void test_ledger__a_time_ahead_counts_as_its_arrival(void **state)
     assert_int_equal(tally_at(uplift, 0, 0).n, 1);
     assert_checked(uplift);
     uplift_close(&uplift);
-    remove_folder(folder);
+    assert_true(folder_remove(folder));
 }
 
 static void test_sum__takes_away_what_it_added(void **state)

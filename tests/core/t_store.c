@@ -14,26 +14,20 @@
 #include <cmocka.h>
 
 #include "core/store.h"
+#include "tests/core/folder.h"
 
-static char folder[64];
+static char folder[FOLDER_MAX];
 
 static int make_folder(void **state)
 {
     (void)state;
-    snprintf(folder, sizeof folder, "%s", "/tmp/uplift-store-XXXXXX");
-    return mkdtemp(folder) ? 0 : -1;
+    return folder_make(folder) ? 0 : -1;
 }
 
 static int remove_folder(void **state)
 {
-    static const char *const files[] = {"data.mdb", "lock.mdb", "uplift.lock"};
-    char path[96];
     (void)state;
-    for (size_t i = 0; i < 3; i++) {
-        snprintf(path, sizeof path, "%s/%s", folder, files[i]);
-        unlink(path);
-    }
-    return rmdir(folder);
+    return folder_remove(folder) ? 0 : -1;
 }
 
 static struct store *open_store(size_t map_bytes)

@@ -18,10 +18,11 @@
 #include "core/definitions.h"
 #include "core/ledger.h"
 #include "core/uplift.h"
+#include "tests/core/folder.h"
 
 enum { ROUNDS = 10, BATCH = 20, FLIGHT = 8, BATCHES_MAX = 100000, CUSTOMERS = 300 };
 static const int64_t start = INT64_C(1790000000000);
-static char folder[64];
+static char folder[FOLDER_MAX];
 static uint32_t seed;
 static unsigned char acknowledged[BATCHES_MAX], times_seen[BATCHES_MAX][BATCH];
 
@@ -231,20 +232,13 @@ static void test_kill__every_acknowledged_event_is_there_once(void **state)
 static int make_folder(void **state)
 {
     (void)state;
-    snprintf(folder, sizeof folder, "%s", "/tmp/uplift-kill-XXXXXX");
-    return mkdtemp(folder) ? 0 : -1;
+    return folder_make(folder) ? 0 : -1;
 }
 
 static int remove_folder(void **state)
 {
-    static const char *const files[] = {"data.mdb", "lock.mdb", "uplift.lock"};
-    char path[96];
     (void)state;
-    for (size_t i = 0; i < 3; i++) {
-        snprintf(path, sizeof path, "%s/%s", folder, files[i]);
-        unlink(path);
-    }
-    return rmdir(folder);
+    return folder_remove(folder) ? 0 : -1;
 }
 
 int main(void)

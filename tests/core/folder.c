@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Folders of tests: below TMPDIR, removed with whatever the test left in them. */
+#include "tests/core/folder.h"
+
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+bool folder_make(char folder[FOLDER_MAX])
+{
+    const char *base = getenv("TMPDIR");
+    int len = snprintf(folder, FOLDER_MAX, "%s/uplift-test-XXXXXX", base && *base ? base : "/tmp");
+    return len < FOLDER_MAX && mkdtemp(folder);
+}
+
+static int remove_one(const char *path, const struct stat *info, int type, struct FTW *ftw)
+{
+    (void)info, (void)type, (void)ftw;
+    return remove(path);
+}
+
+bool folder_remove(const char *folder)
+{
+    return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS) == 0;
+}

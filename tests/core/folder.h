@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A folder for a store that lives as long as a test. */
+#ifndef UPLIFT_TESTS_CORE_FOLDER_H
+#define UPLIFT_TESTS_CORE_FOLDER_H
+
+#include <stdbool.h>
+
+#define FOLDER_MAX 64
+
+/* Makes a fresh one and writes its path; false where it cannot be made. */
+bool folder_make(char folder[FOLDER_MAX]);
+/* Removes it with all that is in it. */
+bool folder_remove(const char *folder);
+
+#endif
