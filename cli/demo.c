@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* uplift demo: four weeks of a retailer, as events through ingest like any other. Customers are
- * bucketed by the experiments themselves; only what they then do is drawn at random, from the seed.
- */
+/* uplift demo: four weeks of a retailer, day by day, as events through ingest like any other, with
+ * a look at the end of each day. Customers are bucketed by the experiments themselves; only what
+ * they then do is drawn at random, from the seed. */
 #include <gsl/gsl_randist.h>
 #include <gsl/gsl_rng.h>
 #include <stdio.h>
@@ -10,6 +10,7 @@
 #include "cli/command.h"
 #include "cli/options.h"
 #include "cli/progress.h"
+#include "core/analysis.h"
 #include "core/assign.h"
 #include "core/definitions.h"
 #include "core/json.h"
@@ -26,15 +27,17 @@ static const char help[] =
     "  --seed N         another story of the same kind [1]\n"
     "  --help           print this help\n";
 
-enum { DAYS = 28, BATCH = 4000 };
+/* The shop is open for the first 15 hours of a day, so that what a visit leads to is in on the same
+ * day. */
+enum { DAYS = 28, OPEN_HOURS = 15, BATCH = 4000 };
 
 static const char *const metrics[] = {
     "{\"key\": \"purchase\", \"name\": \"Purchases\", \"kind\": \"binary\", \"event\": \"order\","
-    " \"min_effect\": 0.02}",
+    " \"min_effect\": 0.1, \"unit_value\": 40}",
     "{\"key\": \"revenue\", \"name\": \"Revenue per customer\", \"kind\": \"mean\","
     " \"event\": \"order\", \"cap\": 500}",
     "{\"key\": \"signup\", \"name\": \"Newsletter sign-ups\", \"kind\": \"binary\","
-    " \"event\": \"signup\", \"min_effect\": 0.02}",
+    " \"event\": \"signup\", \"min_effect\": 0.08}",
     "{\"key\": \"csat\", \"name\": \"CSAT\", \"kind\": \"csat\", \"margin\": 2}",
     "{\"key\": \"nps\", \"name\": \"NPS\", \"kind\": \"nps\", \"margin\": 3}",
     "{\"key\": \"returns\", \"name\": \"Returns\", \"kind\": \"binary\", \"event\": \"return\","
@@ -57,21 +60,21 @@ static const struct story stories[] = {
                    " {\"key\": \"pushy\", \"name\": \"Pushy\"}], \"segments\": [\"device\"],"
                    " \"metrics\": {\"primary\": [\"purchase\"], \"guardrail\": [\"csat\", \"nps\"],"
                    " \"secondary\": [\"revenue\"]}}",
-     .order = {0.16, 0.21},
+     .order = {0.16, 0.19},
      .surveys = true},
     {.key = "checkout-copy",
      .definition = "{\"key\": \"checkout-copy\", \"name\": \"Shorter checkout text\","
                    " \"variants\": [{\"key\": \"long\"}, {\"key\": \"short\"}],"
                    " \"segments\": [\"device\"], \"metrics\": {\"primary\": [\"signup\"],"
                    " \"guardrail\": [\"returns\"]}}",
-     .signup = {0.30, 0.36},
-     .returned = {0.20, 0.16}},
+     .signup = {0.30, 0.335},
+     .returned = {0.20, 0.19}},
     {.key = "newsletter-box",
      .definition = "{\"key\": \"newsletter-box\", \"name\": \"Newsletter box: layout and tone\","
                    " \"factors\": [{\"key\": \"layout\", \"levels\": [\"grid\", \"list\"]},"
                    " {\"key\": \"tone\", \"levels\": [\"plain\", \"warm\"]}],"
                    " \"metrics\": {\"primary\": [\"signup\"]}}",
-     .signup = {0.20, 0.26, 0.21, 0.30}},
+     .signup = {0.20, 0.225, 0.205, 0.265}},
     {.key = "same-same",
      .definition = "{\"key\": \"same-same\", \"name\": \"A/A: the page against itself\","
                    " \"variants\": [{\"key\": \"a\"}, {\"key\": \"b\"}],"
@@ -89,9 +92,14 @@ enum { STORIES = sizeof stories / sizeof *stories };
 struct demo {
     struct uplift *uplift;
     gsl_rng *random;
-    int64_t start;
+    int64_t start, now; /* ms; now is the clock of the application */
     json_t *events;
 };
+
+static int64_t demo_now(void *data)
+{
+    return ((const struct demo *)data)->now;
+}
 
 /* Sends what has gathered. Nothing of the story may be refused. */
 static bool send(struct demo *demo, struct error *err)
@@ -133,7 +141,7 @@ static void answer_survey(struct demo *demo, const char *customer, const char *s
 static void surveys(struct demo *demo, const char *customer, bool pushy, int64_t exposed)
 {
     int64_t at = exposed + 6 * WHEN_HOUR;
-    bool annoyed = pushy && exposed - demo->start > 10 * WHEN_DAY;
+    bool annoyed = pushy && exposed - demo->start > 9 * WHEN_DAY;
     double happy = annoyed ? 0.55 : 0.78;
     if (gsl_ran_bernoulli(demo->random, 0.25)) {
         int score = gsl_ran_bernoulli(demo->random, happy)
@@ -150,14 +158,15 @@ static void surveys(struct demo *demo, const char *customer, bool pushy, int64_t
     }
 }
 
+/* A customer's day: exposed to the experiment, and what follows. */
 static void live(struct demo *demo, const struct story *story, const struct experiment *experiment,
-                 uint64_t number)
+                 uint64_t number, int day)
 {
     char customer[64];
     /* Each experiment has customers of its own, so that one story cannot colour another. */
     snprintf(customer, sizeof customer, "%s-%llu", story->key, (unsigned long long)number);
-    int64_t at = demo->start + 1000 +
-                 (int64_t)(gsl_rng_uniform(demo->random) * (DAYS - 1) * (double)WHEN_DAY);
+    int64_t at = demo->start + day * WHEN_DAY + 1000 +
+                 (int64_t)(gsl_rng_uniform(demo->random) * OPEN_HOURS * (double)WHEN_HOUR);
     struct assignment decision = assign_decide(experiment, slice_of(customer), NULL, NULL);
     size_t v = (size_t)decision.variant;
     bool last = v + 1 == experiment->variant_count;
@@ -204,31 +213,45 @@ static bool define(struct demo *demo, struct error *err)
     return ok;
 }
 
+/* One day of one experiment: those of its customers who come on that day. */
+static bool tell_day(struct demo *demo, const struct story *story, int day, int64_t customers,
+                     struct error *err)
+{
+    struct catalog *catalog = catalog_acquire(&demo->uplift->catalog);
+    const struct experiment *experiment = catalog_experiment(catalog, slice_of(story->key));
+    bool ok = true;
+    int64_t first = customers * day / DAYS, end = customers * (day + 1) / DAYS;
+    for (int64_t c = first; ok && c < end; c++) {
+        live(demo, story, experiment, (uint64_t)c + 1, day);
+        if (json_array_size(demo->events) >= BATCH)
+            ok = send(demo, err);
+    }
+    catalog_release(&demo->uplift->catalog, catalog);
+    return ok && send(demo, err);
+}
+
 static bool tell(struct demo *demo, int64_t customers, struct error *err)
 {
     struct progress progress;
     bool ok = true;
-    struct catalog *catalog = catalog_acquire(&demo->uplift->catalog);
     progress_start(&progress, "telling the story");
-    for (size_t i = 0; ok && i < STORIES; i++) {
-        const struct experiment *experiment = catalog_experiment(catalog, slice_of(stories[i].key));
-        for (int64_t c = 1; ok && c <= customers; c++) {
-            live(demo, &stories[i], experiment, (uint64_t)c);
-            if (json_array_size(demo->events) >= BATCH) {
-                ok = send(demo, err);
-                progress_step(&progress, ((double)i + (double)c / (double)customers) / STORIES);
-            }
+    for (int day = 0; ok && day < DAYS; day++) {
+        demo->now = demo->start + (day + 1) * WHEN_DAY - 1;
+        for (size_t i = 0; ok && i < STORIES; i++) {
+            ok = tell_day(demo, &stories[i], day, customers, err);
+            progress_step(&progress, ((double)day + (double)(i + 1) / STORIES) / DAYS);
         }
+        ok = ok && analysis_keep_house(demo->uplift, err);
     }
-    ok = ok && send(demo, err);
     progress_done(&progress);
-    catalog_release(&demo->uplift->catalog, catalog);
     return ok;
 }
 
 static bool run(const char *data, int64_t customers, int64_t seed, struct error *err)
 {
-    struct demo demo = {.uplift = uplift_open(data, &clock_system, err)};
+    struct demo demo = {.now = clock_now(&clock_system)};
+    const struct clock clock = {demo_now, &demo};
+    demo.uplift = uplift_open(data, &clock, err);
     if (!demo.uplift)
         return false;
     struct catalog *catalog = catalog_acquire(&demo.uplift->catalog);
@@ -240,7 +263,7 @@ static bool run(const char *data, int64_t customers, int64_t seed, struct error 
     }
     demo.random = gsl_rng_alloc(gsl_rng_mt19937);
     gsl_rng_set(demo.random, (unsigned long)seed);
-    demo.start = uplift_now(demo.uplift) - DAYS * WHEN_DAY;
+    demo.start = demo.now - DAYS * WHEN_DAY;
     demo.events = json_array();
     bool ok = define(&demo, err) && tell(&demo, customers, err);
     json_decref(demo.events);

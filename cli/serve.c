@@ -8,6 +8,7 @@
 
 #include "cli/command.h"
 #include "cli/options.h"
+#include "core/analysis.h"
 #include "core/keys.h"
 #include "core/ledger.h"
 #include "core/uplift.h"
@@ -76,7 +77,8 @@ static void wait_for_end(struct uplift *uplift, const sigset_t *signals)
     while (sigtimedwait(signals, NULL, &pause) < 0) {
         struct error err = {0};
         char line[ERROR_LINE_MAX];
-        if (!ingest_call(uplift->ingest, expire, uplift, &err) || !keys_save(uplift, &err))
+        if (!ingest_call(uplift->ingest, expire, uplift, &err) || !keys_save(uplift, &err) ||
+            !analysis_keep_house(uplift, &err))
             fprintf(stderr, "uplift serve: housekeeping: %s\n", error_line(&err, line));
     }
 }

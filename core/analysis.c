@@ -8,7 +8,9 @@
 
 #include "core/decision.h"
 #include "core/gathered.h"
+#include "core/health.h"
 #include "core/json.h"
+#include "core/look.h"
 #include "core/study.h"
 #include "core/uplift.h"
 
@@ -33,21 +35,69 @@ static const char *verdict(const json_t *comparison, enum metric_role role, bool
     return "unclear";
 }
 
-static void judge_comparisons(json_t *list, json_t *arms, const struct metric *metric,
-                              enum metric_role role, json_t *limit)
+static bool is_clear(const char *verdict)
+{
+    return strcmp(verdict, "unclear") != 0 && strcmp(verdict, "not-yet-known") != 0;
+}
+
+static json_t *this_moment(const struct gathered *g)
+{
+    return json_pack("{s:o, s:I}", "at", json_when(g->now), "day", (json_int_t)g->day);
+}
+
+/* Since when the effect is seen to change over time, or null. */
+static json_t *drift_since(const struct gathered *g, json_t *row, const json_t *before)
+{
+    json_t *since = json_object_get(before, "drift_since");
+    if (json_is_object(since))
+        return json_incref(since);
+    return json_is_true(json_object_get(row, "drift")) ? this_moment(g) : json_null();
+}
+
+/* Since when the verdict is what it is, or null where it says nothing. */
+static json_t *clear_since(const struct gathered *g, const char *verdict, const json_t *before)
+{
+    const char *last = json_string_value(json_object_get(before, "verdict"));
+    json_t *since = json_object_get(before, "clear_since");
+    if (!is_clear(verdict))
+        return json_null();
+    return last && strcmp(last, verdict) == 0 && json_is_object(since) ? json_incref(since)
+                                                                       : this_moment(g);
+}
+
+/* What this look says alone stands beside what all looks say, also where there is only one. */
+static void put_now(json_t *row)
+{
+    if (!json_object_get(row, "now"))
+        json_object_set_new(row, "now",
+                            json_pack("{s:O, s:O}", "interval", json_object_get(row, "interval"),
+                                      "p_value", json_object_get(row, "p_value")));
+}
+
+static void judge_comparison(const struct gathered *g, json_t *row, const struct metric *metric,
+                             enum metric_role role)
+{
+    const char *variant = json_string_value(json_object_get(row, "variant"));
+    const json_t *before = gathered_before(g, metric, variant);
+    const char *word = verdict(row, role, metric->goal == GOAL_DECREASE);
+    put_now(row);
+    json_object_set_new(row, "drift_since", drift_since(g, row, before));
+    json_object_del(row, "drift");
+    json_object_set_new(row, "verdict", json_string(word));
+    json_object_set_new(row, "clear_since", clear_since(g, word, before));
+}
+
+static void judge_comparisons(const struct gathered *g, json_t *list, json_t *arms,
+                              const struct metric *metric, enum metric_role role, json_t *limit)
 {
     size_t i;
     json_t *row;
-    bool decrease = metric->goal == GOAL_DECREASE;
     json_array_foreach(list, i, row)
     {
-        json_object_set_new(row, "verdict", json_string(verdict(row, role, decrease)));
-        json_object_set_new(row, "clear_since", json_null());
+        judge_comparison(g, row, metric, role);
         json_object_set(row, "limit", limit);
-        if (arms) {
-            json_object_set(row, "base", json_object_get(json_array_get(arms, 0), "mean"));
-            json_object_set(row, "value", json_object_get(json_array_get(arms, i + 1), "mean"));
-        }
+        json_object_set(row, "base", json_object_get(json_array_get(arms, 0), "mean"));
+        json_object_set(row, "value", json_object_get(json_array_get(arms, i + 1), "mean"));
     }
 }
 
@@ -103,7 +153,7 @@ static void finish_metric(const struct gathered *g, json_t *row, const struct me
     json_object_set_new(row, "alpha", json_real(g->present->design.alpha));
     json_object_set_new(row, "min_effect",
                         metric->min_effect > 0 ? json_real(metric->min_effect) : json_null());
-    judge_comparisons(json_object_get(row, "comparisons"), arms, metric, role, limit);
+    judge_comparisons(g, json_object_get(row, "comparisons"), arms, metric, role, limit);
     if (metric_kind_is_survey(metric->kind))
         json_object_set_new(row, "answers", answers_json(g, metric, arms));
     json_object_set_new(row, "limit", limit);
@@ -160,46 +210,6 @@ static json_t *variants_json(const struct gathered *g, int64_t *exposed)
     return list;
 }
 
-static void add_health(json_t *list, const char *id, const char *status, const char *text,
-                       json_t *evidence)
-{
-    json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:n, s:o}", "id", id, "status", status,
-                                          "text", text, "since", "evidence", evidence));
-}
-
-static json_t *health_json(struct uplift *uplift, json_t *srm, double crossed, int64_t crossings)
-{
-    char text[160];
-    json_t *list = json_array();
-    bool off = json_is_true(json_object_get(srm, "mismatch"));
-    double p = json_number_value(json_object_get(json_object_get(srm, "sequential"), "p_value"));
-    if (off)
-        snprintf(text, sizeof text, "Traffic split is off (p %s%.3f)", p < 0.001 ? "< " : "= ",
-                 fmax(p, 0.001));
-    else
-        snprintf(text, sizeof text, "Traffic split as planned (p = %.2f)", p);
-    add_health(list, "sample-ratio", off ? "fail" : "ok", text,
-               srm ? json_incref(srm) : json_null());
-    snprintf(text, sizeof text,
-             crossings ? "%.1f%% of customers saw more than one variant, left out"
-                       : "Nobody saw more than one variant",
-             100 * crossed);
-    add_health(list, "crossovers",
-               crossed > 0.01 ? "fail"
-               : crossings    ? "warn"
-                              : "ok",
-               text, json_pack("{s:I, s:f}", "customers", (json_int_t)crossings, "share", crossed));
-    int64_t last = atomic_load(&uplift->last_event_at);
-    int64_t minutes = last ? (uplift_now(uplift) - last) / 60000 : -1;
-    if (last)
-        snprintf(text, sizeof text, "Events arriving, last %lld min ago", (long long)minutes);
-    else
-        snprintf(text, sizeof text, "No new event since the server started");
-    add_health(list, "events", "ok", text,
-               json_pack("{s:I}", "rejected", (json_int_t)atomic_load(&uplift->rejected)));
-    return list;
-}
-
 static json_t *rebuild_json(struct uplift *uplift)
 {
     uint64_t of = atomic_load(&uplift->rebuild.of), done = atomic_load(&uplift->rebuild.done);
@@ -233,6 +243,31 @@ static void finish_report(const struct gathered *g, json_t *report)
     json_array_foreach(metrics, i, row) json_object_del(row, "segments");
 }
 
+static bool is_over(const struct experiment *experiment)
+{
+    return experiment->state == EXPERIMENT_STOPPED || experiment->state == EXPERIMENT_ARCHIVED;
+}
+
+/* The last event: as this process saw it, else as the last look did. */
+static int64_t last_event_at(struct uplift *uplift, const struct gathered *g)
+{
+    int64_t at = fresh_at(&uplift->fresh, g->present->number);
+    const json_t *check = health_check(json_object_get(g->last.results, "health"), "events");
+    const char *text =
+        json_string_value(json_object_get(json_object_get(check, "evidence"), "last_event_at"));
+    if (at == 0 && text)
+        when_parse(slice_of(text), &at);
+    return at;
+}
+
+static json_t *design_json(const struct design *design)
+{
+    return json_pack("{s:s, s:f, s:s, s:s}", "method", design_method_word(design->method), "alpha",
+                     design->alpha, "effect", design_effect_word(design->effect), "correction",
+                     design_correction_word(design->correction));
+}
+
+/* The results of what was gathered, without `looks`. New reference. */
 static json_t *make_results(struct uplift *uplift, const struct gathered *g, struct error *err)
 {
     json_t *study = gathered_study(g), *report = study_analyze(study, err);
@@ -240,48 +275,44 @@ static json_t *make_results(struct uplift *uplift, const struct gathered *g, str
     if (!report)
         return NULL;
     finish_report(g, report);
-    int64_t exposed, now = uplift_now(uplift),
-                     crossings = gathered_total(g, 0, NULL, TALLY_CROSSED).n;
-    json_t *variants = variants_json(g, &exposed), *srm = json_object_get(report, "srm");
-    double crossed = exposed + crossings ? (double)crossings / (double)(exposed + crossings) : 0;
-    int64_t end = experiment_phase_end(g->present, g->phase);
-    int64_t day =
-        ((end < now ? end : now) - experiment_phase_start(g->present, g->phase)) / WHEN_DAY + 1;
-    const struct decision_input input = {.metrics = json_object_get(report, "metrics"),
+    struct health_input health = {.metrics = json_object_get(report, "metrics"),
+                                  .srm = json_object_get(report, "srm"),
+                                  .crossed = gathered_total(g, 0, NULL, TALLY_CROSSED).n,
+                                  .running = g->present->state == EXPERIMENT_RUNNING,
+                                  .last_event_at = last_event_at(uplift, g),
+                                  .rejected = (int64_t)atomic_load(&uplift->rejected),
+                                  .now = g->now,
+                                  .before = json_object_get(g->last.results, "health")};
+    health.variants = variants_json(g, &health.exposed);
+    const struct decision_input input = {.metrics = health.metrics,
                                          .split_off =
-                                             json_is_true(json_object_get(srm, "mismatch")),
-                                         .crossed_share = crossed,
-                                         .day = day,
-                                         .complete = g->present->state == EXPERIMENT_STOPPED ||
-                                                     g->present->state == EXPERIMENT_ARCHIVED,
+                                             json_is_true(json_object_get(health.srm, "mismatch")),
+                                         .crossed_share = health_crossed_share(&health),
+                                         .day = g->day,
+                                         .complete = is_over(g->present),
                                          .design = &g->present->design};
-    json_t *decision = decision_make(&input);
-    json_t *health = health_json(uplift, srm, crossed, crossings);
-    const struct design *design = &g->present->design;
-    json_t *results = json_pack(
-        "{s:o, s:o, s:s, s:I, s:n, s:o, s:{s:s, s:f, s:s, s:s}, s:O, s:O, s:[], s:o*, "
-        "s:o, s:o}",
-        "experiment", experiment_part(g, variants), "as_of", json_when(now), "zone", "UTC", "day",
-        (json_int_t)day, "planned_days", "rebuilding", rebuild_json(uplift), "design", "method",
-        design_method_word(design->method), "alpha", design->alpha, "effect",
-        design_effect_word(design->effect), "correction",
-        design_correction_word(design->correction), "metrics", json_object_get(report, "metrics"),
-        "segments", json_object_get(report, "segments"), "looks", "srm",
-        srm ? json_incref(srm) : NULL, "health", health, "decision", decision);
+    json_t *results =
+        json_pack("{s:o, s:o, s:s, s:I, s:n, s:o, s:o, s:O, s:O, s:O*, s:o, s:o}", "experiment",
+                  experiment_part(g, health.variants), "as_of", json_when(g->now), "zone", "UTC",
+                  "day", (json_int_t)g->day, "planned_days", "rebuilding", rebuild_json(uplift),
+                  "design", design_json(input.design), "metrics", health.metrics, "segments",
+                  json_object_get(report, "segments"), "srm", health.srm, "health",
+                  health_report(&health), "decision", decision_make(&input));
     json_decref(report);
     return results;
 }
 
 /* Finds experiment and phase, gathers, and hands on to `make`. */
-static json_t *with_gathered(struct uplift *uplift, struct slice key, int phase,
-                             json_t *(*make)(struct uplift *uplift, const struct gathered *g,
-                                             struct error *err),
-                             struct error *err)
+static bool with_gathered(struct uplift *uplift, struct slice key, int phase,
+                          bool (*make)(struct uplift *uplift, const struct gathered *g,
+                                       struct store_txn *txn, void *data, struct error *err),
+                          void *data, struct error *err)
 {
-    json_t *made = NULL;
+    bool ok = false;
     struct catalog *catalog = catalog_acquire(&uplift->catalog);
     const struct experiment *experiment = catalog_experiment(catalog, key);
-    struct gathered g = {.catalog = catalog, .present = experiment};
+    struct gathered g = {.catalog = catalog, .present = experiment, .now = uplift_now(uplift)};
+    struct store_txn *txn = NULL;
     if (experiment) {
         g.phase = phase ? phase : experiment->phase;
         g.experiment = experiment_in_phase(experiment, g.phase);
@@ -293,33 +324,249 @@ static json_t *with_gathered(struct uplift *uplift, struct slice key, int phase,
         error_set(err, ERROR_NOT_FOUND, "phase", "there was no phase %d", phase);
     else if (experiment->epoch_count == 0)
         error_set(err, ERROR_CONFLICT, NULL, "the experiment has not been started");
-    else if (gathered_read(uplift, &g, err))
-        made = make(uplift, &g, err);
+    else
+        txn = store_read(uplift->store, err);
+    ok = txn && gathered_read(txn, &g, err) && make(uplift, &g, txn, data, err);
+    store_abort(&txn);
     gathered_release(&g);
     catalog_release(&uplift->catalog, catalog);
-    return made;
+    return ok;
+}
+
+/* --- looks ---------------------------------------------------------------------------------- */
+
+/* What of a metric's results a chart needs. */
+static json_t *summary_of_metric(const json_t *metric)
+{
+    json_t *list = json_array(), *row, *arms = json_object_get(metric, "arms");
+    size_t i;
+    double control = json_number_value(json_object_get(json_array_get(arms, 0), "n"));
+    json_array_foreach(json_object_get(metric, "comparisons"), i, row)
+    {
+        double n = json_number_value(json_object_get(json_array_get(arms, i + 1), "n"));
+        json_array_append_new(
+            list,
+            json_pack("{s:O, s:o, s:O, s:O, s:O, s:O}", "variant", json_object_get(row, "variant"),
+                      "n", json_figure(control + n), "estimate", json_object_get(row, "estimate"),
+                      "interval", json_object_get(row, "interval"), "p_value",
+                      json_object_get(row, "p_value"), "verdict", json_object_get(row, "verdict")));
+    }
+    return json_pack("{s:O, s:o}", "key", json_object_get(metric, "key"), "comparisons", list);
+}
+
+static json_int_t exposed_of(const json_t *results)
+{
+    json_int_t exposed = 0;
+    json_t *row;
+    size_t i;
+    json_array_foreach(json_object_get(json_object_get(results, "experiment"), "variants"), i, row)
+        exposed += json_integer_value(json_object_get(row, "exposed"));
+    return exposed;
+}
+
+/* One item of `looks`. */
+static json_t *summary_of(const json_t *results)
+{
+    json_t *metrics = json_array(), *metric;
+    size_t i;
+    json_array_foreach(json_object_get(results, "metrics"), i, metric)
+        json_array_append_new(metrics, summary_of_metric(metric));
+    return json_pack("{s:O, s:O, s:I, s:O, s:o}", "at", json_object_get(results, "as_of"), "day",
+                     json_object_get(results, "day"), "exposed", exposed_of(results), "action",
+                     json_object_get(json_object_get(results, "decision"), "action"), "metrics",
+                     metrics);
+}
+
+/* Takes over `summary`: the last look is that of the present day. */
+static void add_summary(json_t *looks, json_t *summary)
+{
+    size_t count = json_array_size(looks);
+    json_t *last = json_array_get(looks, count - 1);
+    if (count > 0 && json_integer_value(json_object_get(last, "day")) ==
+                         json_integer_value(json_object_get(summary, "day")))
+        json_array_set_new(looks, count - 1, summary);
+    else
+        json_array_append_new(looks, summary);
+}
+
+/* Results on their way into the store. */
+struct taking {
+    json_t *results; /* with looks */
+    struct look look;
+    json_t *summary;
+    struct look_of of;
+    int64_t day_start;
+    int64_t as_of; /* ms: wanted of the past; -1: now */
+    bool news;     /* a verdict is new, or a drift: to be kept before anybody sees it */
+};
+
+static void taking_release(struct taking *taking)
+{
+    json_decref(taking->results);
+    json_decref(taking->summary);
+    look_release(&taking->look);
+}
+
+static bool has_news(const json_t *results)
+{
+    json_t *metric, *row, *as_of = json_object_get(results, "as_of");
+    size_t i, j;
+    json_array_foreach(json_object_get(results, "metrics"), i, metric)
+        json_array_foreach(json_object_get(metric, "comparisons"), j, row)
+    {
+        if (json_equal(json_object_get(json_object_get(row, "clear_since"), "at"), as_of) ||
+            json_equal(json_object_get(json_object_get(row, "drift_since"), "at"), as_of))
+            return true;
+    }
+    return false;
+}
+
+static bool make_taking(struct uplift *uplift, const struct gathered *g, struct store_txn *txn,
+                        void *data, struct error *err)
+{
+    struct taking *taking = data;
+    taking->of = (struct look_of){g->present->number, (uint16_t)g->phase};
+    taking->day_start = gathered_day_start(g);
+    json_t *looks = look_summaries(txn, taking->of, INT64_MAX, err);
+    taking->look.results = looks ? make_results(uplift, g, err) : NULL;
+    if (!taking->look.results) {
+        json_decref(looks);
+        return false;
+    }
+    taking->look.counted = gathered_counted(g);
+    taking->summary = summary_of(taking->look.results);
+    taking->news = g->phase == g->present->phase && has_news(taking->look.results);
+    taking->results = json_copy(taking->look.results);
+    if (exposed_of(taking->results) > 0)
+        add_summary(looks, json_incref(taking->summary));
+    json_object_set_new(taking->results, "looks", looks);
+    return true;
+}
+
+static bool keep(void *data, struct ingest_run *run, struct error *err)
+{
+    const struct taking *taking = data;
+    (void)err;
+    look_put(run->txn, taking->of, taking->day_start, taking->summary, &taking->look);
+    return true;
+}
+
+/* Figures of a rebuild under way are neither the old ones nor the new ones. */
+static bool may_keep(struct uplift *uplift, const struct taking *taking)
+{
+    return atomic_load(&uplift->rebuild.running) == 0 && exposed_of(taking->results) > 0;
+}
+
+json_t *analysis_look(struct uplift *uplift, struct slice key, struct error *err)
+{
+    struct taking taking = {0};
+    json_t *results = NULL;
+    pthread_mutex_lock(&uplift->looking);
+    bool ok = with_gathered(uplift, key, 0, make_taking, &taking, err);
+    if (ok && may_keep(uplift, &taking))
+        ok = ingest_call(uplift->ingest, keep, &taking, err);
+    pthread_mutex_unlock(&uplift->looking);
+    if (ok)
+        results = json_incref(taking.results);
+    taking_release(&taking);
+    return results;
+}
+
+/* An experiment has a look due each day, and where anything may have changed since the last one. */
+static bool is_due(struct uplift *uplift, const struct experiment *experiment, bool changed,
+                   struct error *err)
+{
+    if (experiment->epoch_count == 0 || experiment->state == EXPERIMENT_ARCHIVED || changed)
+        return experiment->epoch_count > 0 && experiment->state != EXPERIMENT_ARCHIVED;
+    struct gathered g = {
+        .present = experiment, .phase = experiment->phase, .now = uplift_now(uplift)};
+    struct store_txn *txn = store_read(uplift->store, err);
+    if (!txn)
+        return false;
+    bool taken = look_taken(txn, (struct look_of){experiment->number, experiment->phase},
+                            gathered_day_start(&g));
+    store_abort(&txn);
+    return !taken;
+}
+
+bool analysis_keep_house(struct uplift *uplift, struct error *err)
+{
+    struct catalog *catalog = catalog_acquire(&uplift->catalog);
+    uint64_t accepted = atomic_load(&uplift->accepted), version = catalog_version(catalog);
+    bool changed = accepted != uplift->looked.accepted || version != uplift->looked.catalog;
+    bool rebuilding = atomic_load(&uplift->rebuild.running) > 0, ok = true;
+    for (size_t i = 0; ok && !rebuilding && i < catalog_experiment_count(catalog); i++) {
+        const struct experiment *experiment = catalog_experiment_at(catalog, i);
+        if (is_due(uplift, experiment, changed, err))
+            json_decref(analysis_look(uplift, slice_of(experiment->key), err));
+        ok = err->code == ERROR_NONE;
+    }
+    if (ok && !rebuilding) {
+        uplift->looked.accepted = accepted;
+        uplift->looked.catalog = version;
+    }
+    catalog_release(&uplift->catalog, catalog);
+    return ok;
+}
+
+/* --- asking --------------------------------------------------------------------------------- */
+
+static bool read_past(struct uplift *uplift, const struct gathered *g, struct store_txn *txn,
+                      void *data, struct error *err)
+{
+    struct taking *taking = data;
+    int64_t as_of = taking->as_of;
+    const struct look_of of = {g->present->number, (uint16_t)g->phase};
+    (void)uplift;
+    if (!look_last(txn, of, as_of, &taking->look, err))
+        return err->code != ERROR_NONE ||
+               error_set(err, ERROR_NOT_FOUND, "as_of", "no look was taken at or before that time");
+    json_t *looks = look_summaries(txn, of, as_of, err);
+    if (!looks)
+        return false;
+    taking->results = json_copy(taking->look.results);
+    json_object_set_new(taking->results, "looks", looks);
+    return true;
 }
 
 json_t *analysis_results(struct uplift *uplift, struct slice key,
                          const struct results_options *options, struct error *err)
 {
-    if (options->as_of >= 0) {
-        error_set(err, ERROR_UNSUPPORTED, "as_of", "is not available in this version");
-        return NULL;
+    struct taking taking = {.as_of = options->as_of};
+    json_t *results = NULL;
+    bool past = options->as_of >= 0;
+    if (with_gathered(uplift, key, options->phase, past ? read_past : make_taking, &taking, err))
+        results = json_incref(taking.results);
+    /* What is shown as clear stays clear, so it is kept first. Where it cannot be kept, as on a
+     * full disk, the figures are still right for this moment. */
+    if (results && !past && taking.news && may_keep(uplift, &taking)) {
+        struct error unkept = {0};
+        json_t *kept = analysis_look(uplift, key, &unkept);
+        if (kept) {
+            json_decref(results);
+            results = kept;
+        }
     }
-    return with_gathered(uplift, key, options->phase, make_results, err);
+    taking_release(&taking);
+    return results;
 }
 
-static json_t *make_study(struct uplift *uplift, const struct gathered *g, struct error *err)
+static bool make_study(struct uplift *uplift, const struct gathered *g, struct store_txn *txn,
+                       void *data, struct error *err)
 {
+    json_t **study = data;
     (void)uplift;
+    (void)txn;
     (void)err;
-    return gathered_study(g);
+    *study = gathered_study(g);
+    return true;
 }
 
 json_t *analysis_study(struct uplift *uplift, struct slice key, int phase, struct error *err)
 {
-    return with_gathered(uplift, key, phase, make_study, err);
+    json_t *study = NULL;
+    with_gathered(uplift, key, phase, make_study, &study, err);
+    return study;
 }
 
 static json_t *first_primary(json_t *results)
@@ -343,22 +590,6 @@ static json_t *first_primary(json_t *results)
     return json_null();
 }
 
-static const char *worst_health(json_t *results)
-{
-    const char *worst = "ok";
-    size_t i;
-    json_t *row;
-    json_array_foreach(json_object_get(results, "health"), i, row)
-    {
-        const char *status = json_string_value(json_object_get(row, "status"));
-        if (strcmp(status, "fail") == 0)
-            return "fail";
-        if (strcmp(status, "warn") == 0)
-            worst = "warn";
-    }
-    return worst;
-}
-
 json_t *analysis_summary(struct uplift *uplift, struct slice key)
 {
     struct error err = {0};
@@ -366,16 +597,12 @@ json_t *analysis_summary(struct uplift *uplift, struct slice key)
     json_t *results = analysis_results(uplift, key, &options, &err);
     if (!results)
         return json_null();
-    json_t *decision = json_object_get(results, "decision"), *row;
-    json_int_t exposed = 0;
-    size_t i;
-    json_array_foreach(json_object_get(json_object_get(results, "experiment"), "variants"), i, row)
-        exposed += json_integer_value(json_object_get(row, "exposed"));
-    json_t *summary = json_pack("{s:O, s:O, s:O, s:n, s:I, s:s, s:o}", "action",
-                                json_object_get(decision, "action"), "headline",
-                                json_object_get(decision, "headline"), "day",
-                                json_object_get(results, "day"), "planned_days", "exposed", exposed,
-                                "health", worst_health(results), "primary", first_primary(results));
+    json_t *decision = json_object_get(results, "decision");
+    json_t *summary = json_pack(
+        "{s:O, s:O, s:O, s:n, s:I, s:s, s:o}", "action", json_object_get(decision, "action"),
+        "headline", json_object_get(decision, "headline"), "day", json_object_get(results, "day"),
+        "planned_days", "exposed", exposed_of(results), "health",
+        health_worst(json_object_get(results, "health")), "primary", first_primary(results));
     json_decref(results);
     return summary;
 }

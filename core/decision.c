@@ -7,10 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/health.h"
 #include "core/json.h"
 #include "core/text.h"
-
-static const double crossed_limit = 0.01;
 
 void decision_effect_words(double value, bool relative, const char *unit, char out[48])
 {
@@ -130,7 +129,7 @@ static json_t *rule_invalid(struct judge *judge)
 {
     const struct decision_input *input = judge->input;
     char text[160];
-    if (!input->split_off && input->crossed_share <= crossed_limit)
+    if (!input->split_off && input->crossed_share <= HEALTH_CROSSED_MAX)
         return NULL;
     judge->variant = NULL;
     if (input->split_off)
@@ -138,7 +137,7 @@ static json_t *rule_invalid(struct judge *judge)
                  "The traffic split is not the planned one; the groups cannot be compared.");
     else
         snprintf(text, sizeof text, "%.1f%% of customers saw two variants, more than %.0f%%.",
-                 100 * input->crossed_share, 100 * crossed_limit);
+                 100 * input->crossed_share, 100 * HEALTH_CROSSED_MAX);
     json_array_append_new(judge->reasons,
                           json_pack("{s:s, s:n, s:s, s:{s:f}}", "id",
                                     input->split_off ? "sample-ratio" : "crossovers", "metric",

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "core/json.h"
-#include "core/uplift.h"
+#include "core/when.h"
 
 enum { SEGMENT_VALUES_MAX = 100, SMALL_SURVEY = 200 };
 
@@ -45,26 +45,38 @@ static int by_size(const void *a, const void *b)
     return order ? order : x->value.len < y->value.len ? -1 : x->value.len > y->value.len;
 }
 
-bool gathered_read(struct uplift *uplift, struct gathered *g, struct error *err)
+static int64_t day_of(const struct gathered *g)
 {
-    struct store_txn *txn = store_read(uplift->store, err);
-    if (!txn)
-        return false;
+    int64_t start = experiment_phase_start(g->present, g->phase);
+    int64_t end = experiment_phase_end(g->present, g->phase);
+    return ((end < g->now ? end : g->now) - start) / WHEN_DAY + 1;
+}
+
+int64_t gathered_day_start(const struct gathered *g)
+{
+    return experiment_phase_start(g->present, g->phase) + (day_of(g) - 1) * WHEN_DAY;
+}
+
+bool gathered_read(struct store_txn *txn, struct gathered *g, struct error *err)
+{
+    const struct look_of of = {g->present->number, (uint16_t)g->phase};
     struct store_key prefix = {0};
-    key_u32(&prefix, g->present->number);
-    key_u16(&prefix, (uint16_t)g->phase);
+    key_u32(&prefix, of.experiment);
+    key_u16(&prefix, of.phase);
+    g->day = day_of(g);
     g->tallies = tally_set_new(NULL);
-    bool ok = tally_each(txn, key_slice(&prefix), take, g, err);
-    store_abort(&txn);
+    if (!tally_each(txn, key_slice(&prefix), take, g, err))
+        return false;
     if (g->value_count > 1)
         qsort(g->values, g->value_count, sizeof *g->values, by_size);
-    return ok;
+    return look_last(txn, of, INT64_MAX, &g->last, err) || err->code == ERROR_NONE;
 }
 
 void gathered_release(struct gathered *g)
 {
     tally_set_free(&g->tallies);
     free(g->values);
+    look_release(&g->last);
     arena_release(&g->arena);
 }
 
@@ -243,6 +255,89 @@ double gathered_margin(const struct gathered *g, const struct metric *metric)
     return units != 0 ? metric->margin * fabs(sum_value(&control.sum) / units) : 0;
 }
 
+/* --- what the last look left ------------------------------------------------------------------ */
+
+static bool is(const json_t *object, const char *name, const char *value)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+    return text && strcmp(text, value) == 0;
+}
+
+/* The item of a list whose member `name` is `value`, or NULL. */
+static const json_t *item_of(const json_t *list, const char *name, const char *value)
+{
+    size_t i;
+    json_t *item;
+    json_array_foreach(list, i, item) if (is(item, name, value)) return item;
+    return NULL;
+}
+
+const json_t *gathered_before(const struct gathered *g, const struct metric *metric,
+                              const char *variant)
+{
+    struct text counted;
+    text_init(&counted, METRIC_COUNTED_MAX);
+    metric_counted(metric, &counted);
+    const json_t *row = item_of(json_object_get(g->last.results, "metrics"), "key", metric->key);
+    bool same = is(g->last.counted, metric->key, counted.ptr) &&
+                is(row, "effect", absolute_effect(g, metric) ? "absolute" : "relative");
+    text_release(&counted);
+    return same ? item_of(json_object_get(row, "comparisons"), "variant", variant) : NULL;
+}
+
+json_t *gathered_counted(const struct gathered *g)
+{
+    json_t *all = json_object();
+    struct text counted;
+    text_init(&counted, METRIC_COUNTED_MAX);
+    for (size_t i = 0; i < g->experiment->metric_count; i++) {
+        const char *key = g->experiment->metrics[i].key;
+        const struct metric *metric = catalog_metric(g->catalog, slice_of(key));
+        text_clear(&counted);
+        if (!metric)
+            continue;
+        metric_counted(metric, &counted);
+        json_object_set_new(all, key, json_string(counted.ptr));
+    }
+    text_release(&counted);
+    return all;
+}
+
+/* `before` of a metric, or NULL. A comparison whose effect was seen to change over time is never
+ * narrowed again: its ranges are about different effects. */
+static json_t *before_json(const struct gathered *g, const struct metric *metric)
+{
+    json_t *list = json_array();
+    bool any = false;
+    if (!g->last.results || method_for(g, metric) == METHOD_FIXED) {
+        json_decref(list);
+        return NULL;
+    }
+    for (size_t v = 1; v < g->experiment->variant_count; v++) {
+        const json_t *row = gathered_before(g, metric, g->experiment->variants[v].key);
+        bool usable = row && !json_is_object(json_object_get(row, "drift_since"));
+        any = any || usable;
+        json_array_append_new(list, usable ? json_pack("{s:O?, s:O?}", "p_value",
+                                                       json_object_get(row, "p_value"), "interval",
+                                                       json_object_get(row, "interval"))
+                                           : json_null());
+    }
+    if (any)
+        return list;
+    json_decref(list);
+    return NULL;
+}
+
+static void put_srm_before(json_t *study, const struct gathered *g)
+{
+    const json_t *srm = json_object_get(g->last.results, "srm");
+    json_t *p = json_object_get(json_object_get(srm, "sequential"), "p_value");
+    if (json_is_number(p))
+        json_object_set(study, "srm_before", p);
+}
+
+/* --- the whole -------------------------------------------------------------------------------- */
+
 static json_t *metric_study(const struct gathered *g, const struct metric *metric,
                             enum metric_role role)
 {
@@ -254,6 +349,9 @@ static json_t *metric_study(const struct gathered *g, const struct metric *metri
     if (role == ROLE_GUARDRAIL)
         json_object_set_new(row, "margin", json_figure(gathered_margin(g, metric)));
     put_arms(row, g, metric, NULL);
+    json_t *before = before_json(g, metric);
+    if (before)
+        json_object_set_new(row, "before", before);
     if (g->value_count)
         json_object_set_new(row, "segments", segments_json(g, metric));
     return row;
@@ -316,5 +414,6 @@ json_t *gathered_study(const struct gathered *g)
             json_array_append_new(metrics, metric_study(g, metric, g->experiment->metrics[i].role));
     }
     put_exposed(study, g);
+    put_srm_before(study, g);
     return study;
 }

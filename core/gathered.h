@@ -2,7 +2,7 @@
 /* What was gathered of one phase of an experiment: its tallies, read at one moment, and the study
  * made of them. For analysis.c.
  *
- * The caller sets catalog, present, phase and experiment, calls gathered_read once, and
+ * The caller sets catalog, present, phase, experiment and now, calls gathered_read once, and
  * gathered_release in any case. It borrows the catalog. One thread. */
 #ifndef UPLIFT_CORE_GATHERED_H
 #define UPLIFT_CORE_GATHERED_H
@@ -12,9 +12,9 @@
 #include "core/arena.h"
 #include "core/catalog.h"
 #include "core/error.h"
+#include "core/look.h"
+#include "core/store.h"
 #include "core/tally.h"
-
-struct uplift;
 
 struct segment_value {
     struct slice segment, value;
@@ -27,14 +27,17 @@ struct gathered {
     const struct experiment *experiment; /* as it was in that phase */
     const struct experiment *present;
     int phase;
+    int64_t now;      /* ms */
+    int64_t day;      /* of the phase, from 1; it stops with the phase */
+    struct look last; /* the look before this one; empty where there is none */
     struct tally_set *tallies;
     struct segment_value *values;
     size_t value_count, value_room;
     struct arena arena;
 };
 
-/* Reads all tallies of the phase in one read transaction. */
-bool gathered_read(struct uplift *uplift, struct gathered *g, struct error *err);
+/* Reads all tallies of the phase, and its last look. */
+bool gathered_read(struct store_txn *txn, struct gathered *g, struct error *err);
 void gathered_release(struct gathered *g);
 
 /* One tally, summed over the epochs of the phase. metric 0: exposed; `in` NULL: all segments. */
@@ -44,5 +47,14 @@ struct tally gathered_total(const struct gathered *g, uint32_t metric,
 double gathered_margin(const struct gathered *g, const struct metric *metric);
 /* The study (study.h). New reference. */
 json_t *gathered_study(const struct gathered *g);
+
+/* What the last look showed of a comparison, while the metric still counts the same on the same
+ * scale; else NULL. Borrowed from the look. */
+const json_t *gathered_before(const struct gathered *g, const struct metric *metric,
+                              const char *variant);
+/* What each metric counts now, as a look keeps it. New reference. */
+json_t *gathered_counted(const struct gathered *g);
+/* When the present day of the phase began (ms): by present, phase and now alone. */
+int64_t gathered_day_start(const struct gathered *g);
 
 #endif

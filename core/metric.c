@@ -278,17 +278,26 @@ struct metric *metric_amend(const struct metric *metric, json_t *input, struct e
     return next;
 }
 
-static bool equal_text(const char *a, const char *b)
+void metric_counted(const struct metric *metric, struct text *out)
 {
-    return a && b ? strcmp(a, b) == 0 : a == b;
+    const char *denominator = metric->denominator ? metric->denominator : "";
+    /* With the length of the first name, so that no two pairs of names read alike. */
+    text_printf(out, "%s %zu %s %s %d %d %d %d %.17g", metric_kind_word(metric->kind),
+                strlen(metric->event), metric->event, denominator, metric->window_days,
+                metric->covariate_days, metric->from_days, metric->to_days, metric->cap);
 }
 
 bool metric_counts_differently(const struct metric *a, const struct metric *b)
 {
-    return a->kind != b->kind || !equal_text(a->event, b->event) ||
-           !equal_text(a->denominator, b->denominator) || a->window_days != b->window_days ||
-           a->covariate_days != b->covariate_days || a->from_days != b->from_days ||
-           a->to_days != b->to_days || a->cap != b->cap;
+    struct text one, other;
+    text_init(&one, METRIC_COUNTED_MAX);
+    text_init(&other, METRIC_COUNTED_MAX);
+    metric_counted(a, &one);
+    metric_counted(b, &other);
+    bool differ = strcmp(one.ptr, other.ptr) != 0;
+    text_release(&one);
+    text_release(&other);
+    return differ;
 }
 
 /* --- the stored form --- */

@@ -75,6 +75,9 @@ struct metric *metric_create(json_t *input, uint32_t number, int64_t now, struct
  * are absent or equal the present ones. Key and kind never change (ERROR_CONFLICT). */
 struct metric *metric_amend(const struct metric *metric, json_t *input, struct error *err);
 
+/* What it counts of a customer's events, as one line that changes exactly when that does. */
+enum { METRIC_COUNTED_MAX = 1000 };
+void metric_counted(const struct metric *metric, struct text *out);
 /* Whether a change from a to b changes what is counted, so that tallies must be rebuilt. */
 bool metric_counts_differently(const struct metric *a, const struct metric *b);
 

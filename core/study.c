@@ -73,6 +73,8 @@ static void compare(struct study *study, const struct study_metric *metric, stru
         compare_exact(&metric->settings, pairs, count, out);
     else
         compare_normal(&metric->settings, pairs, count, out);
+    if (metric->before && arms == &metric->arms)
+        study_narrow(out, &metric->before[variant - 1]);
     if (!out->problem && metric->has_margin)
         out->non_inferior = non_inferior(metric, &out->inference.interval);
 }

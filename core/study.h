@@ -9,12 +9,23 @@
  *   variants   the first is the control: key, weight (1), exposed (in all or in none)
  *   metrics    key, kind, goal (increase), arms in the order of the variants, or strata:
  *              [{key, arms}]; method, effect, alpha and sides override the design; role; margin;
- *              segments: [{segment, value, arms or strata}]
+ *              segments: [{segment, value, arms or strata}]; before
  *   srm_strata optional, instead of variants[].exposed, where weights changed on the way:
  *              [{"key": "epoch-1", "weights": [1, 1], "exposed": [4040, 3960]}], one item a variant
  *              in both lists. Each stratum is tested against its own weights, and the statistics
  *              are added (chi-squared and df; log Bayes factors). The report's `srm` looks the
  * same.
+ *   srm_before optional: the smallest sequential p-value of the sample ratio at earlier looks. The
+ *              report's is the smaller of both, and decides `mismatch`.
+ *
+ * `before` of a metric: what its earlier looks showed, one item a treatment, each null or
+ * {"p_value": 0.03, "interval": [0.01, 0.2]}. For methods that are valid at every look the smallest
+ * p-value of all looks and what all intervals hold together are valid too (stats/sequential.h), so
+ * the report's `p_value`, `interval` and what follows of them (`p_adjusted`, `significant`,
+ * `non_inferior`) are those of all looks, and `now`: {interval, p_value} is this look alone. Where
+ * the intervals hold nothing together, `drift` is true: the effect has changed over time, nothing
+ * is narrowed, and all figures are those of this look. `e_value` is always this look's, as the
+ * largest of several is none.
  *
  * Methods sequential, fixed and exact are available. msprt, group-sequential, bayesian, levels,
  * asked, respondents and best_arm are refused with ERROR_UNSUPPORTED and their place.

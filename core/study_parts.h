@@ -45,14 +45,24 @@ struct study_settings {
     double tuning;
 };
 
+/* What earlier looks showed of a comparison: their smallest p-value and what all their intervals
+ * hold. Not given: nothing. */
+struct study_before {
+    bool given, has_interval;
+    double p_value;
+    struct interval interval;
+};
+
 /* A treatment against the control. */
 struct study_comparison {
     enum effect_problem problem; /* all below is unset unless EFFECT_FINE */
     double estimate;
     bool has_se;
-    struct effect effect; /* set where has_se */
-    struct inference inference;
-    double p_adjusted; /* where inference.has_p_value */
+    struct effect effect;       /* set where has_se */
+    struct inference inference; /* over all looks, where there were earlier ones */
+    struct inference alone;     /* of this look, where the metric has `before` */
+    bool drift;                 /* nothing is in both; inference is that of this look */
+    double p_adjusted;          /* where inference.has_p_value */
     bool significant;
     enum study_answer non_inferior;
 };
@@ -76,6 +86,7 @@ struct study_metric {
     bool has_margin;
     double margin;
     struct study_arms arms;
+    struct study_before *before; /* [variant - 1]; NULL where not given */
     bool has_segments;
     struct study_segment *segments;
     size_t segment_count;
@@ -92,6 +103,7 @@ struct study {
     size_t variant_count; /* at least 2 */
     bool has_srm;
     struct srm srm;
+    double srm_before; /* smallest sequential p-value of earlier looks; 1 */
     int correction;
     struct study_metric *metrics;
     size_t metric_count;
@@ -127,6 +139,11 @@ bool study_read_arms(struct study_reader *reader, json_t *object, const struct j
 /* `segments` of a metric; values of one segment come to lie together. */
 bool study_read_segments(struct study_reader *reader, json_t *json, const struct json_place *place,
                          struct study_metric *metric);
+
+/* `before` of a metric, and what follows of it for a computed comparison (study_before.c). */
+bool study_read_before(struct study_reader *reader, json_t *json, const struct json_place *place,
+                       struct study_metric *metric);
+void study_narrow(struct study_comparison *comparison, const struct study_before *before);
 
 /* Fills a zeroed *study. False with *err on bad input; the caller releases the arena either way. */
 bool study_read(json_t *json, struct study *study, struct error *err);

@@ -348,6 +348,10 @@ static bool read_srm_list(struct study_reader *reader, json_t *list, json_t *see
 static bool read_srm(struct study_reader *reader, json_t *json)
 {
     json_t *list = NULL;
+    reader->study->srm_before = 1;
+    if (!json_read_number(json, JSON_TOP, "srm_before", JSON_OPTIONAL, 0, 1,
+                          &reader->study->srm_before, reader->err))
+        return false;
     if (!json_read_array(json, JSON_TOP, "srm_strata", JSON_OPTIONAL, 1, SIZE_MAX, &list,
                          reader->err))
         return false;
@@ -429,7 +433,7 @@ static bool read_metric(struct study_reader *reader, json_t *json, const struct 
 {
     static const char *const fields[] = {"key",    "kind",     "goal",        "method", "effect",
                                          "alpha",  "sides",    "role",        "margin", "arms",
-                                         "strata", "segments", "respondents", NULL};
+                                         "strata", "segments", "respondents", "before", NULL};
     struct error *err = reader->err;
     metric->settings = reader->settings;
     metric->role = STUDY_NO_ROLE;
@@ -448,6 +452,7 @@ static bool read_metric(struct study_reader *reader, json_t *json, const struct 
         return study_unavailable(place, "respondents", err);
     struct judged judged = {reader, json, place, metric};
     return judge(&judged) && study_read_arms(reader, json, place, metric->kind, &metric->arms) &&
+           study_read_before(reader, json, place, metric) &&
            study_read_segments(reader, json, place, metric);
 }
 
@@ -479,7 +484,8 @@ json_t *study_parse(const char *bytes, size_t len, struct error *err)
 
 bool study_read(json_t *json, struct study *study, struct error *err)
 {
-    static const char *const fields[] = {"design", "variants", "metrics", "srm_strata", NULL};
+    static const char *const fields[] = {"design",     "variants",   "metrics",
+                                         "srm_strata", "srm_before", NULL};
     struct study_reader reader = {
         .study = study,
         .settings = {STUDY_SEQUENTIAL, EFFECT_RELATIVE, SIDES_TWO, 0.05, 5000},

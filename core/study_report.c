@@ -26,17 +26,18 @@ static json_t *figure_if(bool there, double value)
 
 /* --- the sample ratio --- */
 
-static json_t *srm_report(const struct srm *srm)
+static json_t *srm_report(const struct srm *srm, double before)
 {
+    double p = fmin(srm_sequential_p_value(srm), before);
     json_t *chi_squared = json_object(), *sequential = json_object(), *report = json_object();
     put(chi_squared, "statistic", json_figure(srm->statistic));
     put(chi_squared, "df", json_figure(srm->df));
     put(chi_squared, "p_value", json_figure(srm_p_value(srm)));
     put(sequential, "log_bayes_factor", json_figure(srm->log_bayes_factor));
-    put(sequential, "p_value", json_figure(srm_sequential_p_value(srm)));
+    put(sequential, "p_value", json_figure(p));
     put(report, "chi_squared", chi_squared);
     put(report, "sequential", sequential);
-    put(report, "mismatch", json_boolean(srm_mismatch(srm)));
+    put(report, "mismatch", json_boolean(p < SRM_ALARM));
     return report;
 }
 
@@ -114,9 +115,9 @@ static json_t *arm_report(const struct study *study, const struct study_metric *
 }
 
 /* An arm with less than 2 units in all takes no part in merging; it is shown as it is. */
-static json_t *arms_report(struct study *study, const struct study_metric *metric)
+static json_t *arms_report(struct study *study, const struct study_metric *metric,
+                           const struct study_arms *arms)
 {
-    const struct study_arms *arms = &metric->arms;
     struct moments *all = arena_alloc(&study->arena, study->variant_count * sizeof *all);
     bool *filled = arena_alloc(&study->arena, study->variant_count * sizeof *filled);
     for (size_t v = 0; v < study->variant_count; v++) {
@@ -158,6 +159,18 @@ static void put_adjusted(json_t *report, const struct study_comparison *comparis
     put(report, "variance_reduction", figure_if(fine, effect->variance_reduction));
 }
 
+/* Beside what all looks say together, what this one says alone. */
+static void put_alone(json_t *report, const struct study_comparison *comparison)
+{
+    bool fine = !comparison->problem;
+    json_t *now = json_object();
+    put(now, "interval", fine ? interval_report(&comparison->alone.interval) : json_null());
+    put(now, "p_value",
+        figure_if(fine && comparison->alone.has_p_value, comparison->alone.p_value));
+    put(report, "now", now);
+    put(report, "drift", json_boolean(comparison->drift));
+}
+
 static json_t *comparison_report(const struct study *study, const struct study_metric *metric,
                                  const struct study_arms *arms, size_t variant)
 {
@@ -183,6 +196,8 @@ static json_t *comparison_report(const struct study *study, const struct study_m
             comparison->non_inferior == STUDY_CANNOT_TELL
                 ? json_null()
                 : json_boolean(comparison->non_inferior == STUDY_YES));
+    if (metric->before && arms == &metric->arms)
+        put_alone(report, comparison);
     if (!fine)
         put(report, "error", json_string(effect_problem_words(comparison->problem)));
     return report;
@@ -264,6 +279,7 @@ static json_t *segment_report(struct study *study, const struct study_metric *me
         for (size_t v = 1; v < study->variant_count; v++)
             put(shrunk, study->variants[v].key, shrunk_report(&values[i], v, &spreads[v]));
         put(value, "value", json_string(values[i].value));
+        put(value, "arms", arms_report(study, metric, &values[i].arms));
         put(value, "comparisons", comparisons_report(study, metric, &values[i].arms));
         put(value, "shrunk", shrunk);
         append(list, value);
@@ -296,7 +312,7 @@ static json_t *metric_report(struct study *study, const struct study_metric *met
     put(report, "kind", json_string(study_kind_words[metric->kind]));
     put(report, "method", json_string(study_method_words[metric->settings.method]));
     put(report, "effect", json_string(study_effect_words[metric->settings.effect]));
-    put(report, "arms", arms_report(study, metric));
+    put(report, "arms", arms_report(study, metric, &metric->arms));
     put(report, "comparisons", comparisons_report(study, metric, &metric->arms));
     if (metric->has_segments)
         put(report, "segments", segments_report(study, metric));
@@ -307,7 +323,7 @@ json_t *study_report(struct study *study)
 {
     json_t *report = json_object(), *metrics = json_array();
     if (study->has_srm)
-        put(report, "srm", srm_report(&study->srm));
+        put(report, "srm", srm_report(&study->srm, study->srm_before));
     for (size_t i = 0; i < study->metric_count; i++)
         append(metrics, metric_report(study, &study->metrics[i]));
     put(report, "metrics", metrics);

@@ -40,7 +40,10 @@ struct uplift *uplift_open(const char *folder, const struct clock *clock, struct
 {
     struct uplift *uplift = xcalloc(1, sizeof *uplift);
     uplift->clock = *clock;
+    uplift->looked = (struct uplift_looked){UINT64_MAX, UINT64_MAX};
     catalog_root_init(&uplift->catalog);
+    pthread_mutex_init(&uplift->looking, NULL);
+    fresh_init(&uplift->fresh);
     if (sodium_init() < 0)
         error_fatal("libsodium does not start");
     uplift->store = store_open(folder, 0, err);
@@ -66,6 +69,8 @@ void uplift_close(struct uplift **uplift)
     ingest_stop(&(*uplift)->ingest);
     keys_unload(*uplift);
     catalog_root_release(&(*uplift)->catalog);
+    pthread_mutex_destroy(&(*uplift)->looking);
+    fresh_release(&(*uplift)->fresh);
     store_close(&(*uplift)->store);
     sodium_memzero((*uplift)->secret, sizeof(*uplift)->secret);
     free(*uplift);
@@ -206,8 +211,12 @@ static void count_answer(struct uplift_events *batch)
     atomic_fetch_add(&uplift->accepted, batch->count - duplicates);
     atomic_fetch_add(&uplift->duplicates, duplicates);
     atomic_fetch_add(&uplift->rejected, json_array_size(batch->rejected));
+    struct catalog *catalog = catalog_acquire(&uplift->catalog);
+    int64_t now = uplift_now(uplift);
     if (batch->count)
-        atomic_store(&uplift->last_event_at, uplift_now(uplift));
+        atomic_store(&uplift->last_event_at, now);
+    fresh_note(&uplift->fresh, catalog, batch->events, batch->count, now);
+    catalog_release(&uplift->catalog, catalog);
 }
 
 /* Everything is let go before the caller hears: counts of references are not to be changed by two

@@ -18,6 +18,7 @@
 
 #include "core/catalog.h"
 #include "core/error.h"
+#include "core/fresh.h"
 #include "core/ingest.h"
 #include "core/store.h"
 #include "core/when.h"
@@ -31,6 +32,11 @@ struct uplift_rebuild {
     atomic_uint_fast32_t experiment; /* number; 0: all */
 };
 
+/* What there was when all looks had been taken: private to analysis_keep_house. */
+struct uplift_looked {
+    uint64_t accepted, catalog;
+};
+
 struct uplift {
     struct store *store;         /* set at open */
     struct ingest *ingest;       /* set at open */
@@ -39,9 +45,12 @@ struct uplift {
     struct catalog_root catalog; /* published by the writer thread */
     struct keys *keys;           /* keys.c */
     struct uplift_rebuild rebuild;
+    pthread_mutex_t looking; /* held from reading the last look to keeping the next one */
+    struct uplift_looked looked;
+    struct fresh fresh;
     /* Counters for operators, since the start. */
     atomic_uint_fast64_t accepted, duplicates, rejected;
-    atomic_int_fast64_t last_event_at; /* ms; 0: none yet */
+    atomic_int_fast64_t last_event_at; /* ms: of whatever experiment; 0: none yet */
 };
 
 /* Opens or creates the folder, loads definitions and keys, starts the writer. `clock` is copied. */

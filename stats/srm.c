@@ -70,8 +70,3 @@ double srm_sequential_p_value(const struct srm *srm)
 {
     return inference_p_of_e(srm->log_bayes_factor);
 }
-
-bool srm_mismatch(const struct srm *srm)
-{
-    return srm_sequential_p_value(srm) < SRM_ALARM;
-}

@@ -34,6 +34,5 @@ struct srm srm_add(struct srm a, struct srm b);
 double srm_p_value(const struct srm *srm);
 /* min(1, 1/BF) at this look. */
 double srm_sequential_p_value(const struct srm *srm);
-bool srm_mismatch(const struct srm *srm);
 
 #endif

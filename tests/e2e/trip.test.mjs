@@ -172,7 +172,7 @@ describe('the interface', () => {
   });
 
   test('what results cannot do yet is refused, not ignored', async () => {
-    for (const query of ['format=csv', 'segment=device', 'as_of=2026-01-01T00:00:00Z']) {
+    for (const query of ['format=csv', 'segment=device']) {
       const { status, body } = await ask(server, `/v1/experiments/exp/results?${query}`);
       assert.equal(status, 422, query);
       assert.match(body.detail, /not available/);

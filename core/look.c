@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* On disk a look is: a version byte; the length of the summary (4 bytes, big-endian) and its JSON;
+ * the plain length of the rest (4 bytes) and the rest, {"results", "counted"}, as zlib has it. */
+#include "core/look.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#include "core/json.h"
+#include "core/when.h"
+
+enum { LOOK_VERSION = 1, LOOK_PLAIN_MAX = 64 << 20 };
+
+static struct store_key prefix_of(struct look_of of)
+{
+    struct store_key key = {0};
+    key_u32(&key, of.experiment);
+    key_u16(&key, of.phase);
+    return key;
+}
+
+static struct store_key key_of(struct look_of of, int64_t day_start)
+{
+    struct store_key key = prefix_of(of);
+    key_u64(&key, (uint64_t)day_start);
+    return key;
+}
+
+/* --- writing -------------------------------------------------------------------------------- */
+
+static void put_length(unsigned char *out, size_t length)
+{
+    for (int i = 0; i < 4; i++)
+        out[i] = (unsigned char)(length >> (24 - 8 * i));
+}
+
+void look_put(struct store_txn *txn, struct look_of of, int64_t day_start, const json_t *summary,
+              const struct look *look)
+{
+    json_t *whole = json_pack("{s:O, s:O}", "results", look->results, "counted", look->counted);
+    char *plain = json_text(whole), *head = json_text(summary);
+    size_t plain_len = strlen(plain), head_len = strlen(head);
+    uLongf packed_len = compressBound(plain_len);
+    unsigned char *value = xmalloc(9 + head_len + packed_len);
+    value[0] = LOOK_VERSION;
+    put_length(value + 1, head_len);
+    memcpy(value + 5, head, head_len);
+    put_length(value + 5 + head_len, plain_len);
+    if (compress2(value + 9 + head_len, &packed_len, (const Bytef *)plain, plain_len,
+                  Z_DEFAULT_COMPRESSION) != Z_OK)
+        error_fatal("zlib does not compress");
+    struct store_key key = key_of(of, day_start);
+    store_put(txn, STORE_LOOK, key_slice(&key),
+              (struct slice){(const char *)value, 9 + head_len + packed_len});
+    free(value);
+    free(head);
+    free(plain);
+    json_decref(whole);
+}
+
+/* --- reading -------------------------------------------------------------------------------- */
+
+static bool damaged(struct error *err)
+{
+    return error_set(err, ERROR_CORRUPT, NULL, "a stored look is damaged");
+}
+
+static bool take_length(struct slice *rest, size_t *length)
+{
+    uint32_t value;
+    if (!unkey_u32(rest, &value))
+        return false;
+    *length = value;
+    return true;
+}
+
+/* The summary, and what follows it in *rest; NULL where it is damaged. New reference. */
+static json_t *read_summary(struct slice *rest, struct error *err)
+{
+    uint8_t version;
+    size_t len;
+    struct error wrong = {0};
+    json_t *summary = NULL;
+    if (unkey_u8(rest, &version) && version == LOOK_VERSION && take_length(rest, &len) &&
+        len <= rest->len)
+        summary = json_parse(rest->ptr, len, 0, &wrong);
+    if (!summary) {
+        damaged(err);
+        return NULL;
+    }
+    rest->ptr += len;
+    rest->len -= len;
+    return summary;
+}
+
+static int64_t taken_at(const json_t *summary)
+{
+    int64_t at = INT64_MAX;
+    const char *text = json_string_value(json_object_get(summary, "at"));
+    if (text)
+        when_parse(slice_of(text), &at);
+    return at;
+}
+
+static bool unpack(struct slice rest, struct look *out, struct error *err)
+{
+    size_t len;
+    struct error wrong = {0};
+    if (!take_length(&rest, &len) || len > LOOK_PLAIN_MAX)
+        return damaged(err);
+    char *plain = xmalloc(len + 1);
+    uLongf plain_len = len;
+    json_t *whole = NULL;
+    if (uncompress((Bytef *)plain, &plain_len, (const Bytef *)rest.ptr, rest.len) == Z_OK &&
+        plain_len == len)
+        whole = json_parse(plain, len, 0, &wrong);
+    free(plain);
+    out->results = json_incref(json_object_get(whole, "results"));
+    out->counted = json_incref(json_object_get(whole, "counted"));
+    json_decref(whole);
+    if (json_is_object(out->results) && json_is_object(out->counted))
+        return true;
+    look_release(out);
+    return damaged(err);
+}
+
+bool look_last(struct store_txn *txn, struct look_of of, int64_t until, struct look *out,
+               struct error *err)
+{
+    struct store_key prefix = prefix_of(of);
+    struct slice key, value, found = NO_SLICE;
+    *out = (struct look){0};
+    if (until == INT64_MAX) {
+        if (!store_last(txn, STORE_LOOK, key_slice(&prefix), &key, &found))
+            return false;
+    } else {
+        struct store_cursor *cursor = store_walk(txn, STORE_LOOK, key_slice(&prefix), NO_SLICE);
+        while (store_next(cursor, &key, &value)) {
+            struct slice rest = value;
+            struct error wrong = {0};
+            json_t *summary = read_summary(&rest, &wrong);
+            bool later = taken_at(summary) > until;
+            json_decref(summary);
+            if (later)
+                break;
+            found = value;
+        }
+        store_walk_end(&cursor);
+    }
+    if (!found.ptr)
+        return false;
+    json_t *summary = read_summary(&found, err);
+    bool ok = summary && unpack(found, out, err);
+    json_decref(summary);
+    return ok;
+}
+
+void look_release(struct look *look)
+{
+    json_decref(look->results);
+    json_decref(look->counted);
+    *look = (struct look){0};
+}
+
+bool look_taken(struct store_txn *txn, struct look_of of, int64_t day_start)
+{
+    struct store_key key = key_of(of, day_start);
+    return store_get(txn, STORE_LOOK, key_slice(&key), NULL);
+}
+
+json_t *look_summaries(struct store_txn *txn, struct look_of of, int64_t until, struct error *err)
+{
+    struct store_key prefix = prefix_of(of);
+    struct slice key, value;
+    json_t *list = json_array();
+    bool ok = true;
+    struct store_cursor *cursor = store_walk(txn, STORE_LOOK, key_slice(&prefix), NO_SLICE);
+    while (ok && store_next(cursor, &key, &value)) {
+        json_t *summary = read_summary(&value, err);
+        ok = summary != NULL;
+        if (ok && taken_at(summary) <= until)
+            json_array_append(list, summary);
+        json_decref(summary);
+    }
+    store_walk_end(&cursor);
+    if (ok)
+        return list;
+    json_decref(list);
+    return NULL;
+}

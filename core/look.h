@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Looks: results kept as they were seen, one a day of an experiment's phase. The present day's is
+ * replaced as long as the day lasts.
+ *
+ * A look holds its summary (one item of the `looks` of results, small and stored plain, as all of
+ * them are read at once), and compressed the results themselves with a note of what each metric
+ * counted. The last look is also where running figures go on from: the smallest p-value and the
+ * range that all looks leave, since when a verdict is clear. Any thread, with a transaction of its
+ * own. */
+#ifndef UPLIFT_CORE_LOOK_H
+#define UPLIFT_CORE_LOOK_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/error.h"
+#include "core/store.h"
+
+/* Whose looks. */
+struct look_of {
+    uint32_t experiment; /* its number */
+    uint16_t phase;
+};
+
+/* A look with all that was kept. References belong to the holder: look_release. */
+struct look {
+    json_t *results; /* as analysis.h gives them, without `looks` */
+    json_t *counted; /* {metric's key: a text that changes when it counts something else} */
+};
+
+/* Writes the look of the day that began at `day_start` (ms), over the one that is there.
+ * `summary.at` says when it was taken. */
+void look_put(struct store_txn *txn, struct look_of of, int64_t day_start, const json_t *summary,
+              const struct look *look);
+
+/* The last look taken at or before `until` (ms; INT64_MAX: the last of all). False where there is
+ * none, or with *err where it is damaged. */
+bool look_last(struct store_txn *txn, struct look_of of, int64_t until, struct look *out,
+               struct error *err);
+void look_release(struct look *look);
+
+/* Whether there is a look of that day. */
+bool look_taken(struct store_txn *txn, struct look_of of, int64_t day_start);
+
+/* The summaries of all looks taken at or before `until`, oldest first: a new reference, or NULL
+ * with *err. */
+json_t *look_summaries(struct store_txn *txn, struct look_of of, int64_t until, struct error *err);
+
+#endif

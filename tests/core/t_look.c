@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Looks: kept once a day and read back at any moment since; figures over all looks only narrow, a
+ * clear verdict stays with its date over restarts; a changed effect is told as drift; nothing is
+ * kept of a phase without customers or while tallies are rebuilt. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "core/analysis.h"
+#include "core/definitions.h"
+#include "core/json.h"
+#include "core/look.h"
+#include "core/uplift.h"
+#include "tests/core/folder.h"
+
+static const int64_t start = INT64_C(1790000000000);
+static int64_t now;
+static char folder[FOLDER_MAX];
+static int customers; /* so far */
+
+static int64_t told_now(void *data)
+{
+    (void)data;
+    return now;
+}
+
+static const struct clock told_clock = {told_now, NULL};
+
+static struct uplift *open_folder(void)
+{
+    struct error err = {0};
+    struct uplift *uplift = uplift_open(folder, &told_clock, &err);
+    if (!uplift)
+        fail_msg("%s", err.message);
+    return uplift;
+}
+
+static void made(json_t *json)
+{
+    assert_non_null(json);
+    json_decref(json);
+}
+
+static struct uplift *open_with_experiment(void)
+{
+    const struct definition_change change = {.who = "test", .at = -1};
+    struct error err = {0};
+    struct uplift *uplift = open_folder();
+    json_t *metric = json_pack("{s:s, s:s, s:s}", "key", "buy", "kind", "binary", "event", "order");
+    made(uplift_metric_create(uplift, &change, metric, &err));
+    json_t *experiment = json_pack("{s:s, s:[{s:s}, {s:s}], s:{s:[s]}}", "key", "exp", "variants",
+                                   "key", "a", "key", "b", "metrics", "primary", "buy");
+    made(uplift_experiment_create(uplift, &change, experiment, &err));
+    made(uplift_experiment_transition(uplift, &change, slice_of("exp"), STEP_START, NULL, &err));
+    json_decref(metric);
+    json_decref(experiment);
+    return uplift;
+}
+
+static int make_folder(void **state)
+{
+    (void)state;
+    now = start;
+    customers = 0;
+    return folder_make(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    return folder_remove(folder) ? 0 : -1;
+}
+
+/* So many customers for each variant, of whom these shares buy, all at this moment. */
+static void come(struct uplift *uplift, int each, double a, double b)
+{
+    struct error err = {0};
+    json_t *events = json_array();
+    for (int i = 0; i < 2 * each; i++) {
+        char id[32];
+        int variant = i % 2;
+        bool buys = i / 2 < (int)((variant ? b : a) * each);
+        snprintf(id, sizeof id, "c-%d", customers++);
+        json_array_append_new(events, json_pack("{s:s, s:s, s:s, s:s, s:I}", "type", "exposure",
+                                                "customer", id, "experiment", "exp", "variant",
+                                                variant ? "b" : "a", "at", (json_int_t)now));
+        if (buys)
+            json_array_append_new(events,
+                                  json_pack("{s:s, s:s, s:s, s:I}", "type", "outcome", "customer",
+                                            id, "name", "order", "at", (json_int_t)(now + 1)));
+    }
+    json_t *answer = uplift_events(uplift, events, &err);
+    assert_int_equal(json_array_size(json_object_get(answer, "rejected")), 0);
+    json_decref(answer);
+    json_decref(events);
+    now += 1000;
+}
+
+static json_t *results_at(struct uplift *uplift, int64_t as_of)
+{
+    const struct results_options options = {.as_of = as_of};
+    struct error err = {0};
+    json_t *results = analysis_results(uplift, slice_of("exp"), &options, &err);
+    if (!results)
+        fail_msg("%s", err.message);
+    return results;
+}
+
+static json_t *comparison(json_t *results)
+{
+    json_t *metric = json_array_get(json_object_get(results, "metrics"), 0);
+    return json_array_get(json_object_get(metric, "comparisons"), 0);
+}
+
+static double end_of(json_t *row, size_t end)
+{
+    return json_number_value(json_array_get(json_object_get(row, "interval"), end));
+}
+
+static const char *text_of(json_t *row, const char *name)
+{
+    return json_string_value(json_object_get(row, name));
+}
+
+static json_int_t day_of(json_t *row, const char *name)
+{
+    return json_integer_value(json_object_get(json_object_get(row, name), "day"));
+}
+
+static void look(struct uplift *uplift)
+{
+    struct error err = {0};
+    json_t *results = analysis_look(uplift, slice_of("exp"), &err);
+    assert_non_null(results);
+    json_decref(results);
+}
+
+/* --- the store ------------------------------------------------------------------------------ */
+
+static void test_look__nothing_before_the_first(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct uplift *uplift = open_with_experiment();
+    const struct results_options options = {.as_of = now};
+    assert_null(analysis_results(uplift, slice_of("exp"), &options, &err));
+    assert_int_equal(err.code, ERROR_NOT_FOUND);
+    assert_string_equal(err.place, "as_of");
+    look(uplift); /* nobody is exposed: nothing to keep */
+    err = (struct error){0};
+    assert_null(analysis_results(uplift, slice_of("exp"), &options, &err));
+    json_t *results = results_at(uplift, -1);
+    assert_int_equal(json_array_size(json_object_get(results, "looks")), 0);
+    json_decref(results);
+    uplift_close(&uplift);
+}
+
+static void test_look__one_a_day_and_as_of(void **state)
+{
+    (void)state;
+    struct uplift *uplift = open_with_experiment();
+    int64_t seen[3];
+    for (int day = 0; day < 3; day++) {
+        now = start + day * WHEN_DAY + 1000;
+        come(uplift, 50, 0.2, 0.3);
+        look(uplift);
+        now += 1000;
+        look(uplift); /* in place of the one before */
+        seen[day] = now;
+    }
+    uplift_close(&uplift);
+    uplift = open_folder(); /* it is on disk */
+    now = start + 3 * WHEN_DAY + 5;
+    json_t *results = results_at(uplift, -1), *looks = json_object_get(results, "looks");
+    assert_int_equal(json_array_size(looks), 4); /* the present moment is the last */
+    for (size_t i = 0; i < 3; i++) {
+        json_t *item = json_array_get(looks, i), *past = results_at(uplift, seen[i]);
+        json_t *kept = json_object_get(past, "looks");
+        assert_int_equal(json_integer_value(json_object_get(item, "day")), i + 1);
+        assert_int_equal(json_integer_value(json_object_get(item, "exposed")), 100 * (i + 1));
+        assert_int_equal(json_integer_value(json_object_get(past, "day")), i + 1);
+        assert_int_equal(json_array_size(kept), i + 1);
+        assert_true(json_equal(json_array_get(kept, i), item));
+        json_decref(past);
+    }
+    json_decref(results);
+    uplift_close(&uplift);
+}
+
+static void test_look__a_damaged_one_is_told(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct uplift *uplift = open_with_experiment();
+    come(uplift, 50, 0.2, 0.3);
+    look(uplift);
+    uplift_close(&uplift);
+    struct store *store = store_open(folder, 0, &err);
+    struct store_txn *txn = store_write(store, &err);
+    struct slice key, value;
+    assert_true(store_last(txn, STORE_LOOK, NO_SLICE, &key, &value));
+    struct store_key kept = {0};
+    key_bytes(&kept, key);
+    char *cut = malloc(value.len);
+    memcpy(cut, value.ptr, value.len);
+    store_put(txn, STORE_LOOK, key_slice(&kept), (struct slice){cut, value.len / 2});
+    free(cut);
+    assert_true(store_commit(&txn, &err));
+    store_close(&store);
+    uplift = open_folder();
+    const struct results_options options = {.as_of = -1};
+    assert_null(analysis_results(uplift, slice_of("exp"), &options, &err));
+    assert_int_equal(err.code, ERROR_CORRUPT);
+    uplift_close(&uplift);
+}
+
+/* --- figures over looks --------------------------------------------------------------------- */
+
+static void test_look__only_narrows_and_stays_clear(void **state)
+{
+    (void)state;
+    struct uplift *uplift = open_with_experiment();
+    double low = -1e9, high = 1e9, p = 1;
+    json_int_t since = 0;
+    for (int day = 0; day < 12; day++) {
+        now = start + day * WHEN_DAY + 1000;
+        /* The gain is large first and smaller later, though there all the time. */
+        come(uplift, 400, 0.2, day < 6 ? 0.30 : 0.23);
+        look(uplift);
+        json_t *results = results_at(uplift, -1), *row = comparison(results);
+        assert_true(end_of(row, 0) >= low && end_of(row, 1) <= high);
+        low = end_of(row, 0);
+        high = end_of(row, 1);
+        assert_true(json_number_value(json_object_get(row, "p_value")) <= p);
+        p = json_number_value(json_object_get(row, "p_value"));
+        json_t *alone = json_object_get(json_object_get(row, "now"), "interval");
+        assert_true(low >= json_number_value(json_array_get(alone, 0)));
+        if (since == 0 && strcmp(text_of(row, "verdict"), "better") == 0) {
+            since = day + 1;
+            uplift_close(&uplift);
+            uplift = open_folder();
+        }
+        if (since) {
+            assert_string_equal(text_of(row, "verdict"), "better");
+            assert_int_equal(day_of(row, "clear_since"), since);
+        } else {
+            assert_true(json_is_null(json_object_get(row, "clear_since")));
+        }
+        assert_true(json_is_null(json_object_get(row, "drift_since")));
+        json_decref(results);
+    }
+    assert_true(since > 1 && since < 12);
+    uplift_close(&uplift);
+}
+
+/* What was once shown as clear must not be taken back at the next look. */
+static void test_look__what_was_shown_is_kept(void **state)
+{
+    (void)state;
+    struct uplift *uplift = open_with_experiment();
+    come(uplift, 1500, 0.2, 0.27);
+    json_t *results = results_at(uplift, -1); /* only read, no look was due */
+    assert_string_equal(text_of(comparison(results), "verdict"), "better");
+    json_decref(results);
+    uplift_close(&uplift);
+    uplift = open_folder();
+    now += 1000;
+    come(uplift, 800, 0.24, 0.2);
+    results = results_at(uplift, -1);
+    json_t *row = comparison(results), *alone = json_object_get(row, "now");
+    assert_true(json_number_value(json_array_get(json_object_get(alone, "interval"), 0)) < 0);
+    assert_string_equal(text_of(row, "verdict"), "better");
+    json_decref(results);
+    uplift_close(&uplift);
+}
+
+static void test_look__drift(void **state)
+{
+    (void)state;
+    struct uplift *uplift = open_with_experiment();
+    come(uplift, 1000, 0.2, 0.4);
+    look(uplift);
+    json_int_t since = 0;
+    for (int day = 1; day < 5; day++) {
+        now = start + day * WHEN_DAY + 1000;
+        come(uplift, 3000, 0.4, 0.2);
+        look(uplift);
+        json_t *results = results_at(uplift, -1), *row = comparison(results);
+        if (!since)
+            since = day_of(row, "drift_since");
+        if (since) {
+            assert_int_equal(day_of(row, "drift_since"), since);
+            assert_true(json_equal(json_object_get(row, "interval"),
+                                   json_object_get(json_object_get(row, "now"), "interval")));
+            assert_string_equal(text_of(row, "verdict"), "worse");
+        }
+        json_decref(results);
+    }
+    assert_int_equal(since, 2);
+    uplift_close(&uplift);
+}
+
+static void amend_metric(struct uplift *uplift, const char *name, int days)
+{
+    const struct definition_change change = {.who = "test", .at = -1};
+    struct error err = {0};
+    json_t *metric = json_pack("{s:s, s:s, s:s, s:s, s:i}", "key", "buy", "name", name, "kind",
+                               "binary", "event", "order", "window_days", days);
+    made(uplift_metric_amend(uplift, &change, slice_of("buy"), metric, &err));
+    json_decref(metric);
+    for (int i = 0; i < 1000 && atomic_load(&uplift->rebuild.running) > 0; i++)
+        usleep(10000);
+    assert_int_equal(atomic_load(&uplift->rebuild.running), 0);
+}
+
+static void test_look__another_metric_begins_anew(void **state)
+{
+    (void)state;
+    struct uplift *uplift = open_with_experiment();
+    come(uplift, 1500, 0.2, 0.27);
+    look(uplift);
+    now = start + WHEN_DAY;
+    come(uplift, 800, 0.24, 0.2);
+    amend_metric(uplift, "Another name", 14); /* counts the same: goes on */
+    json_t *results = results_at(uplift, -1);
+    assert_string_equal(text_of(comparison(results), "verdict"), "better");
+    json_decref(results);
+    amend_metric(uplift, "Another name", 3); /* counts something else */
+    results = results_at(uplift, -1);
+    assert_string_equal(text_of(comparison(results), "verdict"), "unclear");
+    json_decref(results);
+    uplift_close(&uplift);
+}
+
+/* Whether the last look was taken at this very moment. */
+static bool just_taken(struct uplift *uplift)
+{
+    json_t *past = results_at(uplift, now), *at = json_when(now);
+    bool just = json_equal(json_object_get(past, "as_of"), at);
+    json_decref(past);
+    json_decref(at);
+    return just;
+}
+
+static void test_look__house_is_kept_once_a_day_and_on_news(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct uplift *uplift = open_with_experiment();
+    come(uplift, 50, 0.2, 0.3);
+    assert_true(analysis_keep_house(uplift, &err));
+    assert_true(just_taken(uplift));
+    now += 60000;
+    assert_true(analysis_keep_house(uplift, &err)); /* nothing new */
+    assert_false(just_taken(uplift));
+    come(uplift, 50, 0.2, 0.3);
+    assert_true(analysis_keep_house(uplift, &err));
+    assert_true(just_taken(uplift));
+    now = start + WHEN_DAY;
+    assert_true(analysis_keep_house(uplift, &err)); /* a new day */
+    assert_true(just_taken(uplift));
+    json_t *results = results_at(uplift, -1);
+    assert_int_equal(json_array_size(json_object_get(results, "looks")), 2);
+    json_decref(results);
+    uplift_close(&uplift);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
+    const struct CMUnitTest tests[] = {
+        TEST(test_look__nothing_before_the_first),
+        TEST(test_look__one_a_day_and_as_of),
+        TEST(test_look__a_damaged_one_is_told),
+        TEST(test_look__only_narrows_and_stays_clear),
+        TEST(test_look__what_was_shown_is_kept),
+        TEST(test_look__drift),
+        TEST(test_look__another_metric_begins_anew),
+        TEST(test_look__house_is_kept_once_a_day_and_on_news),
+    };
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return cmocka_run_group_tests_name("look", tests, NULL, NULL);
+}
