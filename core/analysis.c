@@ -113,12 +113,13 @@ static json_t *answers_json(const struct gathered *g, const struct metric *metri
         for (int s = least; s <= most; s++)
             json_array_append_new(counts, json_integer((json_int_t)t.scores[s]));
         json_array_append_new(
-            list, json_pack("{s:s, s:I, s:I, s:o, s:O?, s:n, s:o}", "variant",
-                            g->experiment->variants[v].key, "n", (json_int_t)t.n, "asked",
-                            (json_int_t)asked, "rate",
-                            asked ? json_real((double)t.n / (double)asked) : json_null(), "score",
-                            json_object_get(json_array_get(arms, v), "mean"), "interval", "counts",
-                            counts));
+            list,
+            json_pack("{s:s, s:I, s:I, s:o, s:O?, s:O?, s:o}", "variant",
+                      g->experiment->variants[v].key, "n", (json_int_t)t.n, "asked",
+                      (json_int_t)asked, "rate",
+                      asked ? json_real((double)t.n / (double)asked) : json_null(), "score",
+                      json_object_get(json_array_get(arms, v), "mean"), "interval",
+                      json_object_get(json_array_get(arms, v), "interval"), "counts", counts));
     }
     return list;
 }
@@ -194,6 +195,28 @@ static json_t *regroup_segments(const struct gathered *g, json_t *metrics)
 
 /* --- results -------------------------------------------------------------------------------- */
 
+static json_t *levels_json(const struct experiment *experiment, const struct variant *variant)
+{
+    json_t *levels = json_object();
+    for (size_t f = 0; f < experiment->factor_count; f++)
+        json_object_set_new(levels, experiment->factors[f].key,
+                            json_string(experiment->factors[f].levels[variant->levels[f]]));
+    return levels;
+}
+
+static json_t *factors_json(const struct experiment *experiment)
+{
+    json_t *list = json_array();
+    for (size_t f = 0; f < experiment->factor_count; f++) {
+        const struct factor *factor = &experiment->factors[f];
+        json_t *levels = json_array();
+        for (size_t i = 0; i < factor->level_count; i++)
+            json_array_append_new(levels, json_string(factor->levels[i]));
+        json_array_append_new(list, json_pack("{s:s, s:o}", "key", factor->key, "levels", levels));
+    }
+    return list;
+}
+
 static json_t *variants_json(const struct gathered *g, int64_t *exposed)
 {
     json_t *list = json_array();
@@ -201,11 +224,16 @@ static json_t *variants_json(const struct gathered *g, int64_t *exposed)
     for (size_t v = 0; v < g->experiment->variant_count; v++) {
         const struct variant *variant = &g->experiment->variants[v];
         int64_t n = gathered_total(g, 0, NULL, v).n;
-        char letter[8] = {(char)('A' + v % 26), 0};
+        char last = (char)('A' + v % 26), letter[3] = {last}; /* A to Z, then AA, AB, … */
+        if (v >= 26)
+            snprintf(letter, sizeof letter, "%c%c", (char)('A' + v / 26 - 1), last);
         *exposed += n;
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:f, s:I}", "key", variant->key,
-                                              "name", variant->name, "letter", letter, "weight",
-                                              variant->weight, "exposed", (json_int_t)n));
+        json_t *row =
+            json_pack("{s:s, s:s, s:s, s:f, s:I}", "key", variant->key, "name", variant->name,
+                      "letter", letter, "weight", variant->weight, "exposed", (json_int_t)n);
+        if (variant->levels)
+            json_object_set_new(row, "levels", levels_json(g->experiment, variant));
+        json_array_append_new(list, row);
     }
     return list;
 }
@@ -219,12 +247,15 @@ static json_t *rebuild_json(struct uplift *uplift)
 static json_t *experiment_part(const struct gathered *g, json_t *variants)
 {
     const struct experiment *e = g->present;
-    return json_pack("{s:s, s:s, s:s, s:s, s:i, s:I, s:o, s:o, s:s?, s:o}", "key", e->key, "name",
-                     e->name, "hypothesis", e->hypothesis, "state", experiment_state_word(e->state),
-                     "phase", g->phase, "version", (json_int_t)e->version, "started_at",
-                     json_when(experiment_phase_start(e, g->phase)), "stopped_at",
-                     json_when(e->stopped_at), "winner",
-                     e->winner >= 0 ? e->variants[e->winner].key : NULL, "variants", variants);
+    json_t *part = json_pack(
+        "{s:s, s:s, s:s, s:s, s:i, s:I, s:o, s:o, s:s?, s:o}", "key", e->key, "name", e->name,
+        "hypothesis", e->hypothesis, "state", experiment_state_word(e->state), "phase", g->phase,
+        "version", (json_int_t)e->version, "started_at",
+        json_when(experiment_phase_start(e, g->phase)), "stopped_at", json_when(e->stopped_at),
+        "winner", e->winner >= 0 ? e->variants[e->winner].key : NULL, "variants", variants);
+    if (g->experiment->factor_count)
+        json_object_set_new(part, "factors", factors_json(g->experiment));
+    return part;
 }
 
 static void finish_report(const struct gathered *g, json_t *report)

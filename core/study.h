@@ -37,6 +37,8 @@
  *   - segments: Holm runs over the values of one segment, for each variant by itself, whatever the
  *     design's correction; the rest of the study is not in that family, nor the other way.
  *   - correction: metrics without a role, where others have one, are a family of their own.
+ *   - each arm of nps and csat has `interval`, the exact range of its own score at its metric's
+ *     alpha (stats/exact.h), whatever the method; all strata together.
  *   - exact uses counts alone: a covariate of its metric is checked and otherwise ignored. */
 #ifndef UPLIFT_CORE_STUDY_H
 #define UPLIFT_CORE_STUDY_H

@@ -5,6 +5,7 @@
 
 #include "core/json.h"
 #include "core/study_parts.h"
+#include "stats/exact.h"
 
 /* Takes over `value`. Running out of memory ends the process. */
 static void put(json_t *object, const char *name, json_t *value)
@@ -22,6 +23,14 @@ static void append(json_t *array, json_t *value)
 static json_t *figure_if(bool there, double value)
 {
     return there ? json_figure(value) : json_null();
+}
+
+static json_t *interval_report(const struct interval *interval)
+{
+    json_t *ends = json_array();
+    append(ends, figure_if(!interval->low_open, interval->low));
+    append(ends, figure_if(!interval->high_open, interval->high));
+    return ends;
 }
 
 /* --- the sample ratio --- */
@@ -111,6 +120,12 @@ static json_t *arm_report(const struct study *study, const struct study_metric *
         bool has_score = weighted_mean(study, strata, count, variant, true, &score);
         put(report, "mean_score", figure_if(has_score, (double)score));
     }
+    if (metric->kind == MOMENTS_CSAT || metric->kind == MOMENTS_NPS) {
+        struct interval interval;
+        put(report, "interval",
+            exact_mean(all, metric->settings.alpha, &interval) ? interval_report(&interval)
+                                                               : json_null());
+    }
     return report;
 }
 
@@ -136,14 +151,6 @@ static json_t *arms_report(struct study *study, const struct study_metric *metri
 }
 
 /* --- comparisons --- */
-
-static json_t *interval_report(const struct interval *interval)
-{
-    json_t *ends = json_array();
-    append(ends, figure_if(!interval->low_open, interval->low));
-    append(ends, figure_if(!interval->high_open, interval->high));
-    return ends;
-}
 
 static void put_adjusted(json_t *report, const struct study_comparison *comparison)
 {

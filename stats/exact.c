@@ -243,21 +243,52 @@ static struct exact test_on(struct curve *curve, const struct effect_pair *strat
     return exact;
 }
 
-struct exact exact_test(const struct effect_pair *strata, size_t count, double alpha)
+static void release(struct curve *curve)
 {
-    struct exact exact = {.problem = EFFECT_OUT_OF_RANGE};
-    struct curve curve = {
-        .arms = calloc(2 * count, sizeof *curve.arms),
-        .count = 2 * count,
+    free(curve->arms);
+    if (curve->outer)
+        gsl_root_fsolver_free(curve->outer);
+    if (curve->inner)
+        gsl_root_fsolver_free(curve->inner);
+}
+
+/* A curve of so many arms; false where memory is out. Release it either way. */
+static bool prepare(struct curve *curve, size_t arms)
+{
+    *curve = (struct curve){
+        .arms = calloc(arms, sizeof *curve->arms),
+        .count = arms,
         .outer = gsl_root_fsolver_alloc(gsl_root_fsolver_brent),
         .inner = gsl_root_fsolver_alloc(gsl_root_fsolver_brent),
     };
-    if (curve.arms && curve.outer && curve.inner)
+    return curve->arms && curve->outer && curve->inner;
+}
+
+struct exact exact_test(const struct effect_pair *strata, size_t count, double alpha)
+{
+    struct exact exact = {.problem = EFFECT_OUT_OF_RANGE};
+    struct curve curve;
+    if (prepare(&curve, 2 * count))
         exact = test_on(&curve, strata, count, alpha);
-    free(curve.arms);
-    if (curve.outer)
-        gsl_root_fsolver_free(curve.outer);
-    if (curve.inner)
-        gsl_root_fsolver_free(curve.inner);
+    release(&curve);
     return exact;
+}
+
+bool exact_mean(const struct moments *arm, double alpha, struct interval *out)
+{
+    struct curve curve;
+    bool fine = prepare(&curve, 1) && arm->n > 0;
+    if (fine) {
+        double least = arm->kind == MOMENTS_NPS ? -100 : 0,
+               most = arm->kind == MOMENTS_NPS ? 100 : 1;
+        curve.target = (double)(-logl(alpha) - log_e_at_shares(arm));
+        set_arm(curve.arms, arm, 1, true);
+        double high = (double)(1 - spot_of(&curve, walk(&curve, cost_left)).gap);
+        set_arm(curve.arms, arm, 1, false);
+        double low = (double)spot_of(&curve, walk(&curve, cost_left)).gap;
+        *out = (struct interval){.low = least + (most - least) * low,
+                                 .high = least + (most - least) * high};
+    }
+    release(&curve);
+    return fine;
 }

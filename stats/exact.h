@@ -43,4 +43,9 @@ struct exact {
  * state: thread-safe. */
 struct exact exact_test(const struct effect_pair *strata, size_t count, double alpha);
 
+/* The range of one arm's mean score over the set of its own theta with ln M < ln(1/alpha): covers
+ * the true mean at all times with probability 1 - alpha. In score units, -100 to 100 for nps, else
+ * 0 to 1. False where the arm is empty or memory is out. Thread-safe. */
+bool exact_mean(const struct moments *arm, double alpha, struct interval *out);
+
 #endif

@@ -176,6 +176,54 @@ static void test_exact__errs_in_at_most_5_percent_from_the_first_unit_on(void **
     gsl_rng_free(rng);
 }
 
+/* With two categories the set is an interval, at whose ends ln M is the bound itself. */
+static void test_exact__mean_of_one_arm_is_where_the_process_meets_the_bound(void **state)
+{
+    (void)state;
+    static const double cases[][3] = {{20, 6, 0.05}, {1000, 990, 0.01}, {3, 1, 0.2}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const double *k = cases[i];
+        struct moments arm = binary(k[0], k[1]);
+        struct interval range;
+        assert_true(exact_mean(&arm, k[2], &range));
+        assert_true(range.low < k[1] / k[0] && k[1] / k[0] < range.high);
+        near("low", log_m(k[0], k[1], range.low), log(1 / k[2]), 0, 1e-7);
+        near("high", log_m(k[0], k[1], range.high), log(1 / k[2]), 0, 1e-7);
+    }
+    struct moments none = binary(15, 0), empty = binary(0, 0);
+    struct interval range;
+    assert_true(exact_mean(&none, 0.05, &range));
+    near("nobody converted", range.low, 0, 0, 0);
+    near("high", log_m(15, 0, range.high), log(20), 0, 1e-7);
+    assert_false(exact_mean(&empty, 0.05, &range));
+}
+
+/* NPS by brute force over a grid of the simplex. */
+static void test_exact__mean_of_nps_covers_a_grid_of_the_set(void **state)
+{
+    (void)state;
+    const double k[3] = {12, 7, 9};
+    const int cells = 400;
+    struct moments arm = moments_of_nps(k[0], k[1], k[2]);
+    struct interval range;
+    double low = 100, high = -100;
+    assert_true(exact_mean(&arm, 0.05, &range));
+    double base = gsl_sf_lngamma(1.5) - gsl_sf_lngamma(28 + 1.5) - 3 * gsl_sf_lngamma(0.5);
+    for (int i = 0; i < 3; i++)
+        base += gsl_sf_lngamma(k[i] + 0.5);
+    for (int i = 1; i < cells; i++)
+        for (int j = 1; i + j < cells; j++) {
+            double p = (double)i / cells, d = (double)j / cells, q = 1 - p - d;
+            if (base - k[0] * log(p) - k[1] * log(q) - k[2] * log(d) < log(20)) {
+                low = fmin(low, 100 * (p - d));
+                high = fmax(high, 100 * (p - d));
+            }
+        }
+    assert_true(range.low <= low && range.high >= high);
+    near("low", range.low, low, 0, 200.0 / cells);
+    near("high", range.high, high, 0, 200.0 / cells);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -186,6 +234,8 @@ int main(void)
         cmocka_unit_test(test_exact__says_which_arm_is_empty),
         cmocka_unit_test(test_exact__is_normal_at_a_billion_units),
         cmocka_unit_test(test_exact__strata_of_one_split_are_no_narrower_than_the_pool),
+        cmocka_unit_test(test_exact__mean_of_one_arm_is_where_the_process_meets_the_bound),
+        cmocka_unit_test(test_exact__mean_of_nps_covers_a_grid_of_the_set),
         cmocka_unit_test(test_exact__errs_in_at_most_5_percent_from_the_first_unit_on),
     };
     return run_all(tests);
