@@ -12,6 +12,12 @@
 
 enum { SEGMENT_VALUES_MAX = 100, SMALL_SURVEY = 200 };
 
+/* A survey of a sequential design is read by the exact method while answers are few, and by the
+ * sequential one from then on. Both are right at every look, but the data tell which one is read;
+ * so they share alpha, and whatever both say is right with probability 1 - alpha. Few answers
+ * decide little, so the exact method gets the small part. */
+static const double exact_share = 0.1;
+
 /* --- reading -------------------------------------------------------------------------------- */
 
 static bool take(void *data, const struct tally_name *name, const struct tally *tally)
@@ -223,17 +229,30 @@ static bool small_survey(const struct gathered *g, const struct metric *metric)
     return false;
 }
 
+/* Whether the method depends on how many have answered. */
+static bool two_methods(const struct gathered *g, const struct metric *metric)
+{
+    bool survey = metric->kind == METRIC_NPS || metric->kind == METRIC_CSAT;
+    const struct design *design = &g->present->design;
+    return survey && design->method == METHOD_SEQUENTIAL && design->sides == SIDES_TWO;
+}
+
 static enum design_method method_for(const struct gathered *g, const struct metric *metric)
 {
     const char *kind = study_kind(metric);
     bool counts = strcmp(kind, "mean") != 0 && strcmp(kind, "ratio") != 0;
-    bool survey = metric->kind == METRIC_NPS || metric->kind == METRIC_CSAT;
     enum design_method method = g->present->design.method;
     if (method == METHOD_EXACT)
         return counts ? METHOD_EXACT : METHOD_SEQUENTIAL;
-    bool two = g->present->design.sides == SIDES_TWO;
-    return method == METHOD_SEQUENTIAL && survey && two && small_survey(g, metric) ? METHOD_EXACT
-                                                                                   : method;
+    return two_methods(g, metric) && small_survey(g, metric) ? METHOD_EXACT : method;
+}
+
+static double alpha_for(const struct gathered *g, const struct metric *metric)
+{
+    double alpha = g->present->design.alpha;
+    if (!two_methods(g, metric))
+        return alpha;
+    return alpha * (method_for(g, metric) == METHOD_EXACT ? exact_share : 1 - exact_share);
 }
 
 static bool absolute_effect(const struct gathered *g, const struct metric *metric)
@@ -341,11 +360,12 @@ static void put_srm_before(json_t *study, const struct gathered *g)
 static json_t *metric_study(const struct gathered *g, const struct metric *metric,
                             enum metric_role role)
 {
-    json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "key", metric->key, "kind",
+    json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:f}", "key", metric->key, "kind",
                             study_kind(metric), "role", metric_role_word(role), "goal",
                             metric->goal == GOAL_DECREASE ? "decrease" : "increase", "method",
                             design_method_word(method_for(g, metric)), "effect",
-                            absolute_effect(g, metric) ? "absolute" : "relative");
+                            absolute_effect(g, metric) ? "absolute" : "relative", "alpha",
+                            alpha_for(g, metric));
     if (role == ROLE_GUARDRAIL)
         json_object_set_new(row, "margin", json_figure(gathered_margin(g, metric)));
     put_arms(row, g, metric, NULL);

@@ -348,6 +348,56 @@ static bool just_taken(struct uplift *uplift)
     return just;
 }
 
+static double number_of(json_t *row, const char *name)
+{
+    return json_number_value(json_object_get(row, name));
+}
+
+static void answer_surveys(struct uplift *uplift, int from, int to)
+{
+    struct error err = {0};
+    json_t *events = json_array();
+    for (int i = from; i < to; i++) {
+        char id[32];
+        snprintf(id, sizeof id, "c-%d", i);
+        json_array_append_new(events, json_pack("{s:s, s:s, s:s, s:i, s:I}", "type", "feedback",
+                                                "customer", id, "survey", "nps", "score", i % 11,
+                                                "at", (json_int_t)now));
+    }
+    json_decref(uplift_events(uplift, events, &err));
+    json_decref(events);
+}
+
+/* The data choose the method of a survey, so the two methods share alpha. */
+static void test_look__two_methods_share_alpha(void **state)
+{
+    (void)state;
+    const struct definition_change change = {.who = "test", .at = -1};
+    struct error err = {0};
+    struct uplift *uplift = open_with_experiment();
+    json_t *metric = json_pack("{s:s, s:s}", "key", "nps", "kind", "nps");
+    json_t *patch =
+        json_pack("{s:{s:[s], s:[s]}}", "metrics", "primary", "buy", "secondary", "nps");
+    made(uplift_metric_create(uplift, &change, metric, &err));
+    made(uplift_experiment_patch(uplift, &change, slice_of("exp"), patch, &err));
+    json_decref(metric);
+    json_decref(patch);
+    come(uplift, 500, 0.2, 0.2);
+    double spent = 0;
+    for (int many = 0; many < 2; many++) {
+        answer_surveys(uplift, many ? 100 : 0, many ? 1000 : 100);
+        json_t *study = analysis_study(uplift, slice_of("exp"), 0, &err);
+        json_t *list = json_object_get(study, "metrics");
+        json_t *row = json_array_get(list, 1);
+        assert_string_equal(text_of(row, "method"), many ? "sequential" : "exact");
+        assert_true(number_of(json_array_get(list, 0), "alpha") == 0.05);
+        spent += number_of(row, "alpha");
+        json_decref(study);
+    }
+    assert_true(spent > 0.049999 && spent <= 0.05 + 1e-15);
+    uplift_close(&uplift);
+}
+
 static void test_look__house_is_kept_once_a_day_and_on_news(void **state)
 {
     (void)state;
@@ -382,6 +432,7 @@ int main(void)
         TEST(test_look__what_was_shown_is_kept),
         TEST(test_look__drift),
         TEST(test_look__another_metric_begins_anew),
+        TEST(test_look__two_methods_share_alpha),
         TEST(test_look__house_is_kept_once_a_day_and_on_news),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
