@@ -120,13 +120,23 @@ static json_t *arm_report(const struct study *study, const struct study_metric *
         bool has_score = weighted_mean(study, strata, count, variant, true, &score);
         put(report, "mean_score", figure_if(has_score, (double)score));
     }
-    if (metric->kind == MOMENTS_CSAT || metric->kind == MOMENTS_NPS) {
-        struct interval interval;
-        put(report, "interval",
-            exact_mean(all, metric->settings.alpha, &interval) ? interval_report(&interval)
-                                                               : json_null());
-    }
     return report;
+}
+
+static bool is_survey(const struct study_metric *metric)
+{
+    return metric->kind == MOMENTS_NPS || metric->kind == MOMENTS_CSAT;
+}
+
+/* The range of an arm's own score, for answers; not in segments, where it would cost more than all
+ * the rest. */
+static void put_score_interval(json_t *report, const struct study_metric *metric,
+                               const struct moments *arm)
+{
+    struct interval interval;
+    put(report, "interval",
+        exact_mean(arm, metric->settings.alpha, &interval) ? interval_report(&interval)
+                                                           : json_null());
 }
 
 /* An arm with less than 2 units in all takes no part in merging; it is shown as it is. */
@@ -144,9 +154,13 @@ static json_t *arms_report(struct study *study, const struct study_metric *metri
     struct moments **strata = copy_strata(study, arms);
     size_t count = merge_strata(study, strata, arms->count, filled);
     json_t *list = json_array();
-    for (size_t v = 0; v < study->variant_count; v++)
-        append(list, filled[v] ? arm_report(study, metric, &all[v], strata, count, v)
-                               : arm_report(study, metric, &all[v], &all, 1, v));
+    for (size_t v = 0; v < study->variant_count; v++) {
+        json_t *report = filled[v] ? arm_report(study, metric, &all[v], strata, count, v)
+                                   : arm_report(study, metric, &all[v], &all, 1, v);
+        if (arms == &metric->arms && is_survey(metric))
+            put_score_interval(report, metric, &all[v]);
+        append(list, report);
+    }
     return list;
 }
 
