@@ -428,7 +428,8 @@ struct taking {
     struct look_of of;
     int64_t day_start;
     int64_t as_of; /* ms: wanted of the past; -1: now */
-    bool news;     /* a verdict is new, or a drift: to be kept before anybody sees it */
+    bool without_looks;
+    bool news; /* a verdict is new, a drift or an alarm: to be kept before anybody sees it */
 };
 
 static void taking_release(struct taking *taking)
@@ -442,6 +443,8 @@ static bool has_news(const json_t *results)
 {
     json_t *metric, *row, *as_of = json_object_get(results, "as_of");
     size_t i, j;
+    json_array_foreach(json_object_get(results, "health"), i,
+                       row) if (json_equal(json_object_get(row, "since"), as_of)) return true;
     json_array_foreach(json_object_get(results, "metrics"), i, metric)
         json_array_foreach(json_object_get(metric, "comparisons"), j, row)
     {
@@ -458,20 +461,19 @@ static bool make_taking(struct uplift *uplift, const struct gathered *g, struct 
     struct taking *taking = data;
     taking->of = (struct look_of){g->present->number, (uint16_t)g->phase};
     taking->day_start = gathered_day_start(g);
-    json_t *looks = look_summaries(txn, taking->of, INT64_MAX, err);
-    taking->look.results = looks ? make_results(uplift, g, err) : NULL;
-    if (!taking->look.results) {
-        json_decref(looks);
+    taking->look.results = make_results(uplift, g, err);
+    if (!taking->look.results)
         return false;
-    }
     taking->look.counted = gathered_counted(g);
     taking->summary = summary_of(taking->look.results);
     taking->news = g->phase == g->present->phase && has_news(taking->look.results);
     taking->results = json_copy(taking->look.results);
-    if (exposed_of(taking->results) > 0)
+    if (taking->without_looks)
+        return true;
+    json_t *looks = look_summaries(txn, taking->of, INT64_MAX, err);
+    if (looks && exposed_of(taking->results) > 0)
         add_summary(looks, json_incref(taking->summary));
-    json_object_set_new(taking->results, "looks", looks);
-    return true;
+    return looks && json_object_set_new(taking->results, "looks", looks) == 0;
 }
 
 static bool keep(void *data, struct ingest_run *run, struct error *err)
@@ -563,7 +565,7 @@ static bool read_past(struct uplift *uplift, const struct gathered *g, struct st
 json_t *analysis_results(struct uplift *uplift, struct slice key,
                          const struct results_options *options, struct error *err)
 {
-    struct taking taking = {.as_of = options->as_of};
+    struct taking taking = {.as_of = options->as_of, .without_looks = options->without_looks};
     json_t *results = NULL;
     bool past = options->as_of >= 0;
     if (with_gathered(uplift, key, options->phase, past ? read_past : make_taking, &taking, err))
@@ -624,7 +626,7 @@ static json_t *first_primary(json_t *results)
 json_t *analysis_summary(struct uplift *uplift, struct slice key)
 {
     struct error err = {0};
-    const struct results_options options = {.as_of = -1};
+    const struct results_options options = {.as_of = -1, .without_looks = true};
     json_t *results = analysis_results(uplift, key, &options, &err);
     if (!results)
         return json_null();

@@ -6,6 +6,7 @@
 #define UPLIFT_CORE_ANALYSIS_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/error.h"
@@ -16,6 +17,7 @@ struct uplift;
 struct results_options {
     int phase;     /* 0: the present one */
     int64_t as_of; /* ms: the last look at or before it; -1: now */
+    bool without_looks;
 };
 
 /* The results of an experiment (model.md). A verdict that is new is kept as a look before it is
