@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "core/decision.h"
+#include "core/words.h"
 
 static const char *word(const json_t *object, const char *name)
 {
@@ -14,11 +14,8 @@ static const char *word(const json_t *object, const char *name)
 
 static void print_effect(const json_t *value, const json_t *metric, FILE *out)
 {
-    char text[48] = "open";
-    if (json_is_number(value))
-        decision_effect_words(json_number_value(value),
-                              strcmp(word(metric, "effect"), "relative") == 0, word(metric, "unit"),
-                              text);
+    char text[WORDS_FIGURE];
+    words_change(metric, value, text);
     fputs(text, out);
 }
 

@@ -11,6 +11,7 @@
 #include "core/health.h"
 #include "core/json.h"
 #include "core/look.h"
+#include "core/outlook.h"
 #include "core/study.h"
 #include "core/uplift.h"
 
@@ -154,6 +155,7 @@ static void finish_metric(const struct gathered *g, json_t *row, const struct me
     json_object_set_new(row, "alpha", json_real(g->present->design.alpha));
     json_object_set_new(row, "min_effect",
                         metric->min_effect > 0 ? json_real(metric->min_effect) : json_null());
+    json_object_set_new(row, "unit_value", json_figure(metric->unit_value));
     judge_comparisons(g, json_object_get(row, "comparisons"), arms, metric, role, limit);
     if (metric_kind_is_survey(metric->kind))
         json_object_set_new(row, "answers", answers_json(g, metric, arms));
@@ -298,6 +300,14 @@ static json_t *design_json(const struct design *design)
                      design_correction_word(design->correction));
 }
 
+/* Customers a month if everybody in the audience were let in, as they came so far. */
+static double monthly(const struct gathered *g, int64_t exposed, double elapsed)
+{
+    const struct experiment *e = g->experiment;
+    double let_in = e->traffic * (e->layer_key ? e->layer_range[1] - e->layer_range[0] : 1);
+    return (double)exposed / elapsed * 30 / let_in;
+}
+
 /* The results of what was gathered, without `looks`. New reference. */
 static json_t *make_results(struct uplift *uplift, const struct gathered *g, struct error *err)
 {
@@ -315,20 +325,24 @@ static json_t *make_results(struct uplift *uplift, const struct gathered *g, str
                                   .now = g->now,
                                   .before = json_object_get(g->last.results, "health")};
     health.variants = variants_json(g, &health.exposed);
+    double elapsed = gathered_elapsed_days(g);
     const struct decision_input input = {.metrics = health.metrics,
                                          .split_off =
                                              json_is_true(json_object_get(health.srm, "mismatch")),
                                          .crossed_share = health_crossed_share(&health),
                                          .day = g->day,
+                                         .elapsed_days = elapsed,
+                                         .customers_per_month = monthly(g, health.exposed, elapsed),
                                          .complete = is_over(g->present),
                                          .design = &g->present->design};
     json_t *results =
-        json_pack("{s:o, s:o, s:s, s:I, s:n, s:o, s:o, s:O, s:O, s:O*, s:o, s:o}", "experiment",
+        json_pack("{s:o, s:o, s:s, s:I, s:o, s:o, s:o, s:O, s:O, s:O*, s:o, s:o}", "experiment",
                   experiment_part(g, health.variants), "as_of", json_when(g->now), "zone", "UTC",
-                  "day", (json_int_t)g->day, "planned_days", "rebuilding", rebuild_json(uplift),
-                  "design", design_json(input.design), "metrics", health.metrics, "segments",
-                  json_object_get(report, "segments"), "srm", health.srm, "health",
-                  health_report(&health), "decision", decision_make(&input));
+                  "day", (json_int_t)g->day, "planned_days",
+                  outlook_planned_days(health.metrics, input.design, elapsed), "rebuilding",
+                  rebuild_json(uplift), "design", design_json(input.design), "metrics",
+                  health.metrics, "segments", json_object_get(report, "segments"), "srm",
+                  health.srm, "health", health_report(&health), "decision", decision_make(&input));
     json_decref(report);
     return results;
 }

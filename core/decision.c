@@ -4,26 +4,15 @@
 #include "core/decision.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "core/health.h"
 #include "core/json.h"
+#include "core/outlook.h"
 #include "core/text.h"
-
-void decision_effect_words(double value, bool relative, const char *unit, char out[48])
-{
-    const char *sign = value < 0 ? "-" : "+";
-    value = fabs(value);
-    if (relative)
-        snprintf(out, 48, "%s%.1f%%", sign, value * 100);
-    else if (strcmp(unit, "share") == 0)
-        snprintf(out, 48, "%s%.1f points", sign, value * 100);
-    else if (strcmp(unit, "points") == 0)
-        snprintf(out, 48, "%s%.1f points", sign, value);
-    else
-        snprintf(out, 48, "%s%.3g", sign, value);
-}
+#include "core/words.h"
 
 static const char *word(const json_t *object, const char *name)
 {
@@ -52,33 +41,11 @@ static double margin_of(const json_t *metric)
     return fabs(json_number_value(json_object_get(metric, "limit")));
 }
 
-/* "Purchase +6.1% (95% range +2.0% to +10.3%)". */
-static void figures(const json_t *metric, const json_t *comparison, double level, struct text *out)
-{
-    char estimate[48], low[48] = "open", high[48] = "open";
-    bool relative = is(metric, "effect", "relative");
-    const char *unit = word(metric, "unit");
-    json_t *interval = json_object_get(comparison, "interval");
-    json_t *ends[] = {json_array_get(interval, 0), json_array_get(interval, 1)};
-    if (!json_is_number(json_object_get(comparison, "estimate"))) {
-        text_printf(out, "%s: no figure yet", word(metric, "name"));
-        return;
-    }
-    decision_effect_words(json_number_value(json_object_get(comparison, "estimate")), relative,
-                          unit, estimate);
-    if (json_is_number(ends[0]))
-        decision_effect_words(json_number_value(ends[0]), relative, unit, low);
-    if (json_is_number(ends[1]))
-        decision_effect_words(json_number_value(ends[1]), relative, unit, high);
-    text_printf(out, "%s %s (%.4g%% %srange %s to %s)", word(metric, "name"), estimate,
-                100 * (1 - level), is(metric, "method", "fixed") ? "" : "valid at any time, ", low,
-                high);
-}
-
 struct judge {
     const struct decision_input *input;
     json_t *reasons;
     const char *variant;
+    double days_low, days_high; /* until more is known; days_low < 0: no end in sight */
 };
 
 static json_t *comparison_of(const json_t *metric, const char *variant)
@@ -89,38 +56,101 @@ static json_t *comparison_of(const json_t *metric, const char *variant)
     return NULL;
 }
 
-static void add_reason(struct judge *judge, const char *id, const json_t *metric,
-                       const char *behind)
+/* A figure's name and value among the values of a reason. */
+static void put_value(json_t *reason, const char *name, json_t *value)
+{
+    json_object_set_new(json_object_get(reason, "values"), name, value);
+}
+
+/* "Purchases +6.1% (…)" and since when it is clear, or that the effect changed. The text's end is
+ * given by say_more. Returns the reason, borrowed. */
+static json_t *add_reason(struct judge *judge, const char *id, const json_t *metric)
 {
     struct text text;
-    text_init(&text, 1024);
-    json_t *comparison = comparison_of(metric, judge->variant);
-    json_t *alpha = json_object_get(metric, "alpha");
-    figures(metric, comparison, json_is_number(alpha) ? json_number_value(alpha) : 0.05, &text);
+    text_init(&text, 2000);
+    json_t *row = comparison_of(metric, judge->variant);
+    json_t *clear = json_object_get(row, "clear_since");
+    words_comparison(metric, row, &text);
+    if (json_is_object(clear) && !is(metric, "role", "guardrail"))
+        text_printf(&text, ", clear since day %lld",
+                    (long long)json_integer_value(json_object_get(clear, "day")));
+    if (json_is_object(json_object_get(row, "drift_since")))
+        text_puts(&text, ", the effect changed over time");
+    json_t *reason = json_pack("{s:s, s:s, s:s?, s:s, s:{s:O*, s:O*, s:O*, s:O*}}", "id", id,
+                               "metric", word(metric, "key"), "variant", judge->variant, "text",
+                               text.ptr, "values", "estimate", json_object_get(row, "estimate"),
+                               "interval", json_object_get(row, "interval"), "clear_since", clear,
+                               "drift_since", json_object_get(row, "drift_since"));
+    text_release(&text);
+    json_array_append_new(judge->reasons, reason);
+    return reason;
+}
+
+/* Goes on with the text of a reason. */
+static void say_more(json_t *reason, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void say_more(json_t *reason, const char *format, ...)
+{
+    char behind[400];
+    struct text text;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(behind, sizeof behind, format, arguments);
+    va_end(arguments);
+    text_init(&text, 4000);
+    text_puts(&text, word(reason, "text"));
     text_puts(&text, behind);
-    json_array_append_new(judge->reasons,
-                          json_pack("{s:s, s:s, s:s, s:{s:O*, s:O*}}", "id", id, "metric",
-                                    word(metric, "key"), "text", text.ptr, "values", "estimate",
-                                    json_object_get(comparison, "estimate"), "interval",
-                                    json_object_get(comparison, "interval")));
+    json_object_set_new(reason, "text", json_string(text.ptr));
     text_release(&text);
 }
 
-static void add_limit_reason(struct judge *judge, const char *id, const json_t *metric,
-                             const char *what)
+static void say_limit(json_t *reason, const json_t *metric, const char *what)
 {
-    char limit[48], behind[128];
-    decision_effect_words(margin_of(metric), is(metric, "effect", "relative"), word(metric, "unit"),
-                          limit);
-    snprintf(behind, sizeof behind, ", %s %s", what, limit + 1);
-    add_reason(judge, id, metric, behind);
+    char limit[WORDS_FIGURE];
+    words_size(metric, margin_of(metric), limit);
+    say_more(reason, ", %s %s", what, limit);
+    put_value(reason, "limit", json_figure(margin_of(metric)));
+}
+
+/* Money a month, if everybody got the variant: of the first primary metric with a value of its
+ * unit, to two digits. */
+static json_t *value_per_month(const struct judge *judge)
+{
+    size_t i;
+    json_t *metric;
+    json_array_foreach(judge->input->metrics, i, metric)
+    {
+        json_t *unit = json_object_get(metric, "unit_value");
+        json_t *row = judge->variant ? comparison_of(metric, judge->variant) : NULL;
+        json_t *estimate = json_object_get(row, "estimate");
+        if (!is(metric, "role", "primary") || !json_is_number(unit) || !json_is_number(estimate))
+            continue;
+        double effect = json_number_value(estimate);
+        if (is(metric, "effect", "relative"))
+            effect *= fabs(json_number_value(json_object_get(row, "base")));
+        if (is(metric, "goal", "decrease"))
+            effect = -effect;
+        double value = effect * json_number_value(unit) * judge->input->customers_per_month;
+        double step = value != 0 ? pow(10, floor(log10(fabs(value))) - 1) : 1;
+        return json_figure(round(value / step) * step);
+    }
+    return json_null();
+}
+
+static json_t *days_left(const struct judge *judge)
+{
+    if (judge->days_low < 0 || judge->input->complete)
+        return json_null();
+    return json_pack("[o, o]", json_figure(fmax(1, floor(judge->days_low))),
+                     json_figure(ceil(judge->days_high)));
 }
 
 static json_t *decide(struct judge *judge, const char *action, const char *headline)
 {
-    return json_pack("{s:s, s:s?, s:s, s:s, s:O, s:n, s:n}", "action", action, "variant",
+    return json_pack("{s:s, s:s?, s:s, s:s, s:O, s:o, s:o}", "action", action, "variant",
                      judge->variant, "headline", headline, "rule", action, "reasons",
-                     judge->reasons, "expected_days_left", "value_per_month");
+                     judge->reasons, "expected_days_left", days_left(judge), "value_per_month",
+                     value_per_month(judge));
 }
 
 /* --- health, before all --------------------------------------------------------------------- */
@@ -202,17 +232,26 @@ static bool is_harmed(const json_t *metric, const json_t *comparison)
 }
 
 /* min_effect is relative to the control; an absolute effect is held against as much of its value.
- */
-static bool is_too_small(const json_t *metric, const json_t *comparison)
+ * 0: none is given. */
+static double least_effect(const json_t *metric, const json_t *comparison)
 {
     double least = json_number_value(json_object_get(metric, "min_effect"));
     if (!is(metric, "effect", "relative"))
         least *= fabs(json_number_value(json_object_get(comparison, "base")));
+    return least;
+}
+
+static bool is_too_small(const json_t *metric, const json_t *comparison)
+{
+    double least = least_effect(metric, comparison);
     return least > 0 && good_end(metric, comparison, 1) < least;
 }
 
-static void explain(struct judge *judge, const char *role, const char *id, const char *behind,
-                    bool limit, bool (*holds)(const json_t *metric, const json_t *comparison))
+/* Calls `say` with a new reason for every metric of a role for which `holds`. */
+static void explain(struct judge *judge, const char *role, const char *id,
+                    bool (*holds)(const json_t *metric, const json_t *comparison),
+                    void (*say)(struct judge *judge, json_t *reason, const json_t *metric,
+                                const json_t *comparison))
 {
     size_t i;
     json_t *metric;
@@ -221,12 +260,149 @@ static void explain(struct judge *judge, const char *role, const char *id, const
         json_t *comparison = comparison_of(metric, judge->variant);
         if (!is(metric, "role", role) || !comparison || !holds(metric, comparison))
             continue;
-        if (limit)
-            add_limit_reason(judge, id, metric, behind);
-        else
-            add_reason(judge, id, metric, behind);
+        json_t *reason = add_reason(judge, id, metric);
+        if (say)
+            say(judge, reason, metric, comparison);
     }
 }
+
+static void say_beyond(struct judge *judge, json_t *reason, const json_t *metric,
+                       const json_t *comparison)
+{
+    (void)judge;
+    (void)comparison;
+    say_limit(reason, metric, "beyond the tolerated");
+}
+
+static void say_perhaps(struct judge *judge, json_t *reason, const json_t *metric,
+                        const json_t *comparison)
+{
+    (void)judge;
+    (void)comparison;
+    say_limit(reason, metric, "worse, but perhaps within the limit of");
+}
+
+static void say_within(struct judge *judge, json_t *reason, const json_t *metric,
+                       const json_t *comparison)
+{
+    (void)judge;
+    (void)comparison;
+    say_limit(reason, metric, "within the limit of");
+}
+
+/* --- how long it takes ---------------------------------------------------------------------- */
+
+static struct outlook outlook_to(const struct judge *judge, const json_t *metric,
+                                 const json_t *comparison, size_t end, double boundary)
+{
+    return outlook_of(metric, comparison, end, boundary, judge->input->design,
+                      judge->input->elapsed_days);
+}
+
+static void say_days(const struct judge *judge, json_t *reason, const struct outlook *outlook)
+{
+    char days[WORDS_FIGURE];
+    if (judge->input->complete)
+        return;
+    if (outlook->known) {
+        words_days(outlook->days_low, outlook->days_high, days);
+        say_more(reason, ": %s if it stays so", days);
+    } else {
+        say_more(reason, ": no end in sight if it stays so");
+    }
+    put_value(reason, "days_left",
+              outlook->known ? json_pack("[o, o]", json_figure(outlook->days_low),
+                                         json_figure(outlook->days_high))
+                             : json_null());
+}
+
+/* A primary is settled when its range leaves out either no change or what is worth having. */
+static struct outlook outlook_of_primary(const struct judge *judge, const json_t *metric,
+                                         const json_t *comparison)
+{
+    double estimate = json_number_value(json_object_get(comparison, "estimate"));
+    bool down = is(metric, "goal", "decrease");
+    double least = (down ? -1 : 1) * least_effect(metric, comparison);
+    struct outlook clear = outlook_to(judge, metric, comparison, estimate > 0 ? 0 : 1, 0);
+    if (least == 0)
+        return clear;
+    struct outlook small = outlook_to(judge, metric, comparison, down ? 0 : 1, least);
+    return small.days_low < clear.days_low ? small : clear;
+}
+
+static void say_unclear(struct judge *judge, json_t *reason, const json_t *metric,
+                        const json_t *comparison)
+{
+    struct outlook outlook = outlook_of_primary(judge, metric, comparison);
+    say_more(reason, ", not clear yet");
+    say_days(judge, reason, &outlook);
+    if (outlook.known && (judge->days_low < 0 || outlook.days_low < judge->days_low)) {
+        judge->days_low = outlook.days_low;
+        judge->days_high = outlook.days_high;
+    }
+}
+
+/* What an open guardrail still needs. All must be known, so the slowest counts. */
+static void say_open(struct judge *judge, json_t *reason, const json_t *metric,
+                     const json_t *comparison)
+{
+    bool down = is(metric, "goal", "decrease");
+    double limit = json_number_value(json_object_get(metric, "limit"));
+    struct outlook outlook = outlook_to(judge, metric, comparison, down ? 1 : 0, limit);
+    char least[WORDS_FIGURE], most[WORDS_FIGURE];
+    say_limit(reason, metric, "not yet known against the limit of");
+    if (outlook.known) {
+        const char *unit = json_object_get(metric, "answers") ? "answers" : "customers";
+        words_count(ceil(outlook.units_low), least);
+        words_count(ceil(outlook.units_high), most);
+        if (isfinite(outlook.units_high))
+            say_more(reason, "; needs %s to %s more %s", least, most, unit);
+        else
+            say_more(reason, "; needs at least %s more %s", least, unit);
+        put_value(reason, "units_left",
+                  json_pack("[o, o]", json_figure(ceil(outlook.units_low)),
+                            json_figure(ceil(outlook.units_high))));
+    }
+    say_days(judge, reason, &outlook);
+    judge->days_low = outlook.known ? fmax(judge->days_low, outlook.days_low) : HUGE_VAL;
+    judge->days_high = fmax(judge->days_high, outlook.days_high);
+}
+
+static void say_too_small(struct judge *judge, json_t *reason, const json_t *metric,
+                          const json_t *comparison)
+{
+    char least[WORDS_FIGURE];
+    (void)judge;
+    words_size(metric, least_effect(metric, comparison), least);
+    say_more(reason, ", less than the %s worth having", least);
+    put_value(reason, "min_effect", json_figure(least_effect(metric, comparison)));
+}
+
+/* Both risks: what shipping may cost, and what not shipping may forgo. */
+static void say_risks(struct judge *judge, json_t *reason, const json_t *metric,
+                      const json_t *comparison)
+{
+    double worst = good_end(metric, comparison, 0), best = good_end(metric, comparison, 1);
+    char figure[WORDS_FIGURE];
+    (void)judge;
+    if (worst < 0) {
+        words_size(metric, worst, figure);
+        say_more(reason, "; shipping may cost up to %s", figure);
+    }
+    if (best > 0) {
+        words_size(metric, best, figure);
+        say_more(reason, "; not shipping may forgo up to %s", figure);
+    }
+}
+
+static void say_risk_of_guardrail(struct judge *judge, json_t *reason, const json_t *metric,
+                                  const json_t *comparison)
+{
+    say_limit(reason, metric, "limit");
+    say_risks(judge, reason, metric, comparison);
+}
+
+/* --- rules, tried on each variant ----------------------------------------------------------- */
 
 static json_t *rule_roll_back(struct judge *judge)
 {
@@ -236,8 +412,8 @@ static json_t *rule_roll_back(struct judge *judge)
     if (over + worse == 0)
         return NULL;
     bool gains = count_if(judge, "primary", is_better) > 0;
-    explain(judge, "primary", "primary", "", false, any_of);
-    explain(judge, "guardrail", "over-limit", "beyond the tolerated", true, is_over);
+    explain(judge, "primary", "primary", any_of, NULL);
+    explain(judge, "guardrail", "over-limit", is_over, say_beyond);
     snprintf(headline, sizeof headline, "Roll back %s: %s.", judge->variant,
              gains && over ? "it gains on the main metric, and does harm beyond the limit"
              : over        ? "it does harm beyond the limit"
@@ -268,8 +444,8 @@ static json_t *rule_diverging(struct judge *judge)
     char headline[200];
     if (!count_if(judge, "primary", is_better) || !count_if(judge, "guardrail", is_harmed))
         return NULL;
-    explain(judge, "primary", "gain", "", false, is_better);
-    explain(judge, "guardrail", "harm", "worse, but perhaps within the limit of", true, is_harmed);
+    explain(judge, "primary", "gain", is_better, NULL);
+    explain(judge, "guardrail", "harm", is_harmed, say_perhaps);
     snprintf(headline, sizeof headline,
              "A person must decide on %s: it gains on the main metric and harms a guardrail.",
              judge->variant);
@@ -286,8 +462,8 @@ static json_t *rule_ship(struct judge *judge)
     char headline[200];
     if (!count_if(judge, "primary", is_better) || count_if(judge, "guardrail", is_open))
         return NULL;
-    explain(judge, "primary", "gain", "", false, is_better);
-    explain(judge, "guardrail", "within-limit", "within the limit of", true, is_within);
+    explain(judge, "primary", "gain", is_better, NULL);
+    explain(judge, "guardrail", "within-limit", is_within, say_within);
     snprintf(headline, sizeof headline, "Ship %s: the main metric is better%s.", judge->variant,
              count_if(judge, "guardrail", any_of) ? ", and every guardrail is within its limit"
                                                   : "");
@@ -299,9 +475,10 @@ static json_t *rule_unpowered(struct judge *judge)
     char headline[200];
     if (!count_if(judge, "primary", is_better))
         return NULL;
-    explain(judge, "primary", "gain", "", false, is_better);
-    explain(judge, "guardrail", "not-yet-known", "not yet known against the limit of", true,
-            is_open);
+    explain(judge, "primary", "gain", is_better, NULL);
+    explain(judge, "guardrail", "not-yet-known", is_open, say_open);
+    if (!isfinite(judge->days_low))
+        judge->days_low = -1;
     snprintf(headline, sizeof headline,
              "%s is better on the main metric, but a guardrail is not yet known.", judge->variant);
     return decide(judge, "unpowered", headline);
@@ -335,6 +512,7 @@ static json_t *for_each_variant(struct judge *judge, json_t *(*rule)(struct judg
     json_array_foreach(list, i, row)
     {
         judge->variant = word(row, "variant");
+        judge->days_low = judge->days_high = -1;
         json_array_clear(judge->reasons);
         json_t *made = rule(judge);
         double value = merit(judge, judge->variant);
@@ -346,6 +524,7 @@ static json_t *for_each_variant(struct judge *judge, json_t *(*rule)(struct judg
         json_decref(made);
     }
     judge->variant = NULL;
+    judge->days_low = judge->days_high = -1;
     json_array_clear(judge->reasons);
     return best;
 }
@@ -363,7 +542,11 @@ static json_t *rule_stop(struct judge *judge)
     }
     if (variants == 0)
         return NULL;
-    explain(judge, "primary", "too-small", "", false, any_of);
+    json_array_foreach(list, i, row)
+    {
+        judge->variant = word(row, "variant");
+        explain(judge, "primary", "too-small", any_of, say_too_small);
+    }
     judge->variant = NULL;
     return decide(judge, "stop", "Stop: any change is smaller than what is worth having.");
 }
@@ -380,12 +563,17 @@ static json_t *rule_your_call(struct judge *judge)
     json_array_foreach(list, i, row)
     {
         judge->variant = word(row, "variant");
-        explain(judge, "primary", "open", "", false, any_of);
-        explain(judge, "guardrail", "guardrail", "limit", true, any_of);
+        explain(judge, "primary", "open", any_of, say_risks);
+        explain(judge, "guardrail", "guardrail", any_of, say_risk_of_guardrail);
     }
     judge->variant = NULL;
     return decide(judge, "your-call",
                   "Your call: the plan is over, and the figures leave it open.");
+}
+
+static bool is_unclear(const json_t *metric, const json_t *comparison)
+{
+    return !is_better(metric, comparison) && !is_worse(metric, comparison);
 }
 
 static json_t *keep_running(struct judge *judge)
@@ -395,20 +583,36 @@ static json_t *keep_running(struct judge *judge)
     json_array_foreach(list, i, row)
     {
         judge->variant = word(row, "variant");
-        explain(judge, "primary", "unclear", ", not clear yet", false, any_of);
+        explain(judge, "primary", "unclear", is_unclear, say_unclear);
     }
     judge->variant = NULL;
     return decide(judge, "keep-running", "Keep running: we cannot tell yet.");
+}
+
+/* Rolling back one variant must not hide that another is fine. */
+static json_t *roll_back(struct judge *judge)
+{
+    json_t *made = for_each_variant(judge, rule_roll_back);
+    json_t *other = made ? for_each_variant(judge, rule_ship) : NULL;
+    if (other)
+        json_array_append_new(
+            json_object_get(made, "reasons"),
+            json_pack("{s:s, s:n, s:O, s:s+, s:{}}", "id", "other-variant", "metric", "variant",
+                      json_object_get(other, "variant"), "text", word(other, "variant"),
+                      ": better on the main metric, with every guardrail within its limit",
+                      "values"));
+    json_decref(other);
+    return made;
 }
 
 json_t *decision_make(const struct decision_input *input)
 {
     static json_t *(*const per_variant[])(struct judge * judge) = {rule_diverging, rule_ship,
                                                                    rule_unpowered};
-    struct judge judge = {.input = input, .reasons = json_array()};
+    struct judge judge = {.input = input, .reasons = json_array(), .days_low = -1, .days_high = -1};
     json_t *made = rule_invalid(&judge);
     if (!made)
-        made = for_each_variant(&judge, rule_roll_back);
+        made = roll_back(&judge);
     if (!made)
         made = rule_too_early(&judge);
     for (size_t i = 0; !made && i < sizeof per_variant / sizeof *per_variant; i++)

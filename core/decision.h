@@ -11,19 +11,25 @@
 #include "core/experiment.h"
 
 struct decision_input {
-    json_t *metrics;      /* of results */
-    bool split_off;       /* the sample ratio is off */
-    double crossed_share; /* of all exposed, 0 to 1 */
-    int64_t day;          /* days since the start, from 1 */
-    bool complete;        /* all data is there: never too early */
+    json_t *metrics;            /* of results */
+    bool split_off;             /* the sample ratio is off */
+    double crossed_share;       /* of all exposed, 0 to 1 */
+    int64_t day;                /* days since the start, from 1 */
+    double elapsed_days;        /* since the start, to the end of the phase at most */
+    double customers_per_month; /* of the whole audience, as they came so far */
+    bool complete;              /* all data is there: never too early */
     const struct design *design;
 };
 
-/* {action, variant, headline, rule, reasons: [{id, metric, text, values}], expected_days_left,
- * value_per_month}. New reference. */
+/* {action, variant, headline, rule, reasons: [{id, metric, variant, text, values}],
+ * expected_days_left: [low, high] or null (outlook.h), value_per_month: money or null}. `values`
+ * hold the figures that the text names. New reference.
+ *
+ * With several treatments each is judged against the control by itself. A rule holds where it holds
+ * for one of them, and the decision names the one with the best first primary metric; what is said
+ * of all of them together (stop, your call, keep running) names none. A variant that is to be
+ * rolled back goes before one that could be shipped, as model.md has it, and the reasons then name
+ * the other one too. */
 json_t *decision_make(const struct decision_input *input);
-
-/* "+6.1%", "-4.0 points": an effect as people read it. `unit` is "share", "number" or "points". */
-void decision_effect_words(double value, bool relative, const char *unit, char out[48]);
 
 #endif

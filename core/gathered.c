@@ -51,11 +51,20 @@ static int by_size(const void *a, const void *b)
     return order ? order : x->value.len < y->value.len ? -1 : x->value.len > y->value.len;
 }
 
+static int64_t elapsed(const struct gathered *g)
+{
+    int64_t end = experiment_phase_end(g->present, g->phase);
+    return (end < g->now ? end : g->now) - experiment_phase_start(g->present, g->phase);
+}
+
 static int64_t day_of(const struct gathered *g)
 {
-    int64_t start = experiment_phase_start(g->present, g->phase);
-    int64_t end = experiment_phase_end(g->present, g->phase);
-    return ((end < g->now ? end : g->now) - start) / WHEN_DAY + 1;
+    return elapsed(g) / WHEN_DAY + 1;
+}
+
+double gathered_elapsed_days(const struct gathered *g)
+{
+    return fmax((double)elapsed(g), 1) / (double)WHEN_DAY;
 }
 
 int64_t gathered_day_start(const struct gathered *g)

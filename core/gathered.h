@@ -54,6 +54,8 @@ const json_t *gathered_before(const struct gathered *g, const struct metric *met
                               const char *variant);
 /* What each metric counts now, as a look keeps it. New reference. */
 json_t *gathered_counted(const struct gathered *g);
+/* Days since the phase began, to its end at most; above 0. */
+double gathered_elapsed_days(const struct gathered *g);
 /* When the present day of the phase began (ms): by present, phase and now alone. */
 int64_t gathered_day_start(const struct gathered *g);
 

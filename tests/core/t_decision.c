@@ -12,32 +12,57 @@
 
 #include "core/decision.h"
 
-/* ["better", estimate, low, high] as a metric of results with one comparison. */
-static json_t *metric(json_t *row, const char *name, const char *role, const char *effect,
-                      json_t *limit)
+/* ["better", estimate, low, high] as a comparison of one treatment, which has 10,000 units. */
+static json_t *comparison(json_t *row, const char *variant)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:f, s:f, s:o, s:[{s:s, s:O, s:O, "
-                     "s:[O, O]}]}",
-                     "key", name, "name", name, "role", role, "goal", "increase", "method",
-                     "sequential", "effect", effect, "unit", "share", "alpha", 0.05, "min_effect",
-                     0.02, "limit", limit, "comparisons", "variant", "b", "verdict",
-                     json_array_get(row, 0), "estimate", json_array_get(row, 1), "interval",
-                     json_array_get(row, 2), json_array_get(row, 3));
+    double low = json_number_value(json_array_get(row, 2));
+    double high = json_number_value(json_array_get(row, 3));
+    json_t *more = json_array_get(row, 4);
+    json_t *made = json_pack("{s:s, s:O, s:O, s:[O, O], s:f, s:f}", "variant", variant, "verdict",
+                             json_array_get(row, 0), "estimate", json_array_get(row, 1), "interval",
+                             json_array_get(row, 2), json_array_get(row, 3), "se", (high - low) / 6,
+                             "base", 0.5);
+    if (more)
+        json_object_update(made, more);
+    return made;
+}
+
+/* As a metric of results. The second treatment, where the case has one, is "c". */
+static json_t *metric(json_t *row, json_t *second, const char *name, const char *role,
+                      const char *effect, json_t *limit)
+{
+    json_t *made = json_pack(
+        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:f, s:f, s:f, s:o, s:[{s:s, s:i}, {s:s, s:i}, {s:s, "
+        "s:i}], s:[o]}",
+        "key", name, "name", name, "role", role, "goal", "increase", "method", "sequential",
+        "effect", effect, "unit", "share", "alpha", 0.05, "min_effect", 0.02, "unit_value", 30.0,
+        "limit", limit, "arms", "key", "a", "n", 10000, "key", "b", "n", 10000, "key", "c", "n",
+        10000, "comparisons", comparison(row, "b"));
+    if (second)
+        json_array_append_new(json_object_get(made, "comparisons"), comparison(second, "c"));
+    if (strcmp(role, "guardrail") == 0)
+        json_object_set_new(made, "answers", json_array());
+    return made;
 }
 
 static json_t *decide(json_t *row)
 {
-    const struct design design = {.min_days = 7, .planned_days = 30};
+    const struct design design = {
+        .min_days = 7, .planned_days = 30, .alpha = 0.05, .tuning = 5000, .power = 0.8};
     json_t *day = json_object_get(row, "day");
-    json_t *metrics = json_pack(
-        "[o, o]",
-        metric(json_object_get(row, "purchase"), "Purchases", "primary", "relative", json_null()),
-        metric(json_object_get(row, "csat"), "CSAT", "guardrail", "absolute", json_real(-0.02)));
+    json_t *metrics =
+        json_pack("[o, o]",
+                  metric(json_object_get(row, "purchase"), json_object_get(row, "purchase_c"),
+                         "Purchases", "primary", "relative", json_null()),
+                  metric(json_object_get(row, "csat"), json_object_get(row, "csat_c"), "CSAT",
+                         "guardrail", "absolute", json_real(-0.02)));
     const struct decision_input input = {
         .metrics = metrics,
         .split_off = json_is_true(json_object_get(row, "split_off")),
         .crossed_share = json_number_value(json_object_get(row, "crossed")),
         .day = day ? json_integer_value(day) : 20,
+        .elapsed_days = 20,
+        .customers_per_month = 30000,
         .complete = json_is_true(json_object_get(row, "complete")),
         .design = &design};
     json_t *decision = decision_make(&input);
@@ -78,6 +103,11 @@ static void test_decision__follows_its_rules(void **state)
         if (!says(decision, words))
             print_message("# no '%s' in %s\n", words, text);
         assert_true(says(decision, words));
+        json_t *variant = json_object_get(row, "variant"), *value = json_object_get(row, "value");
+        if (variant)
+            assert_true(json_equal(variant, json_object_get(decision, "variant")));
+        if (value)
+            assert_true(json_equal(value, json_object_get(decision, "value_per_month")));
         free(text);
         json_decref(decision);
     }
