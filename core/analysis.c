@@ -616,23 +616,34 @@ json_t *analysis_study(struct uplift *uplift, struct slice key, int phase, struc
     return study;
 }
 
+/* The comparison of the variant that the decision names, else the first. */
+static json_t *named_comparison(const json_t *metric, const json_t *variant)
+{
+    json_t *list = json_object_get(metric, "comparisons"), *row;
+    size_t i;
+    json_array_foreach(list, i,
+                       row) if (json_equal(json_object_get(row, "variant"), variant)) return row;
+    return json_array_get(list, 0);
+}
+
 static json_t *first_primary(json_t *results)
 {
     size_t i;
     json_t *metric;
+    json_t *variant = json_object_get(json_object_get(results, "decision"), "variant");
     json_array_foreach(json_object_get(results, "metrics"), i, metric)
     {
-        json_t *comparison = json_array_get(json_object_get(metric, "comparisons"), 0);
+        json_t *comparison = named_comparison(metric, variant);
         const char *role = json_string_value(json_object_get(metric, "role"));
         if (comparison && strcmp(role, "primary") == 0)
-            return json_pack("{s:O, s:O, s:O, s:O, s:O, s:O, s:O}", "metric",
-                             json_object_get(metric, "key"), "name",
-                             json_object_get(metric, "name"), "effect",
-                             json_object_get(metric, "effect"), "variant",
-                             json_object_get(comparison, "variant"), "estimate",
-                             json_object_get(comparison, "estimate"), "interval",
-                             json_object_get(comparison, "interval"), "verdict",
-                             json_object_get(comparison, "verdict"));
+            return json_pack(
+                "{s:O, s:O, s:O, s:O, s:O, s:O, s:O, s:O}", "metric",
+                json_object_get(metric, "key"), "name", json_object_get(metric, "name"), "effect",
+                json_object_get(metric, "effect"), "unit", json_object_get(metric, "unit"),
+                "variant", json_object_get(comparison, "variant"), "estimate",
+                json_object_get(comparison, "estimate"), "interval",
+                json_object_get(comparison, "interval"), "verdict",
+                json_object_get(comparison, "verdict"));
     }
     return json_null();
 }
@@ -646,10 +657,11 @@ json_t *analysis_summary(struct uplift *uplift, struct slice key)
         return json_null();
     json_t *decision = json_object_get(results, "decision");
     json_t *summary = json_pack(
-        "{s:O, s:O, s:O, s:n, s:I, s:s, s:o}", "action", json_object_get(decision, "action"),
+        "{s:O, s:O, s:O, s:O, s:I, s:s, s:o}", "action", json_object_get(decision, "action"),
         "headline", json_object_get(decision, "headline"), "day", json_object_get(results, "day"),
-        "planned_days", "exposed", exposed_of(results), "health",
-        health_worst(json_object_get(results, "health")), "primary", first_primary(results));
+        "planned_days", json_object_get(results, "planned_days"), "exposed", exposed_of(results),
+        "health", health_worst(json_object_get(results, "health")), "primary",
+        first_primary(results));
     json_decref(results);
     return summary;
 }

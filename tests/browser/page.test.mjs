@@ -132,11 +132,11 @@ for (const [name, options] of [
   ['phone', { viewport: { width: 360, height: 740 } }], ['forced colours', { forcedColors: 'active' }],
 ]) {
   test(`${name}: axe finds nothing, and nothing scrolls sideways`, async () => {
-    for (const path of ['/experiments', '/experiments/recommendations', '/experiments/newsletter-box']) {
+    for (const path of ['/experiments', '/experiments/recommendations', '/experiments/newsletter-box', '/experiments/search-rank?raw=1']) {
       const page = await open(path, options);
       await page.locator('table').first().waitFor();
       if (process.env.UPLIFT_SHOTS && name !== 'forced colours')
-        await page.screenshot({ path: join(process.env.UPLIFT_SHOTS, `${path.split('/').pop()}-${name}.png`), fullPage: true });
+        await page.screenshot({ path: join(process.env.UPLIFT_SHOTS, `${path.split('/').pop().split('?')[0]}-${name}.png`), fullPage: true });
       assert.deepEqual(await findings(page), [], path);
       const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       assert.ok(wide <= 0, `${path}: ${wide} px too wide`);
@@ -177,6 +177,122 @@ test('charts have a name that holds their figures', async () => {
   const { metrics } = await api('/v1/experiments/recommendations/results');
   const { n } = metrics.find((metric) => metric.key === 'nps').answers[0];
   assert.ok(await page.getByRole('img', { name: new RegExp(`of ${n} answers`) }).count() > 0);
+});
+
+test('how the range narrowed: a panel a variant, whose name and table hold the looks', async () => {
+  const page = await open('/experiments/newsletter-box');
+  const { looks, experiment, metrics } = await api('/v1/experiments/newsletter-box/results');
+  assert.ok(looks.length >= 28, `${looks.length} looks`);
+  const section = page.getByRole('region', { name: 'How the range narrowed' });
+  const panels = section.getByRole('img');
+  assert.equal(await panels.count(), experiment.variants.length - 1);
+  for (const [i, row] of metrics[0].comparisons.entries()) {
+    const name = await panels.nth(i).getAttribute('aria-label');
+    const percent = `${Math.abs(row.estimate * 100).toFixed(1)}%`;
+    assert.ok(name.includes(percent) && name.includes(`after ${looks.length} looks`), name);
+    assert.equal(name.includes(`clear since day ${row.clear_since?.day}`), row.clear_since !== null, name);
+  }
+  await section.getByText('Show as table').click();
+  assert.equal(await section.getByRole('row').count(), 1 + looks.length * metrics[0].comparisons.length);
+  assert.deepEqual(await findings(page), []);
+});
+
+test('another metric is chosen, and the address keeps it', async () => {
+  const page = await open('/experiments/recommendations');
+  await page.getByRole('combobox', { name: 'Metric' }).selectOption('csat');
+  await page.waitForURL(/metric=csat/);
+  await page.reload();
+  await page.waitForSelector('html[data-ready]', { state: 'attached' });
+  assert.match(await page.getByRole('img', { name: /CSAT/ }).first().getAttribute('aria-label'), /over limit/);
+  assert.match(await page.locator('figcaption').innerText(), /The effect changed over time/);
+});
+
+test('an earlier look is shown as of its time, and stays as it is', async () => {
+  const { looks } = await api('/v1/experiments/recommendations/results');
+  const { at, day, exposed } = looks[8];
+  const page = await open(`/experiments/recommendations?asof=${encodeURIComponent(at)}`);
+  const text = await page.locator('main').innerText();
+  assert.match(text, new RegExp(`day ${day}\\b`));
+  assert.match(text, /As of /);
+  const then = await api(`/v1/experiments/recommendations/results?as_of=${at}`);
+  assert.equal(then.experiment.variants.reduce((sum, row) => sum + row.exposed, 0), exposed);
+  assert.ok(text.includes(then.decision.headline), text);
+  await page.getByRole('link', { name: 'See now' }).click();
+  await page.waitForSelector('html[data-ready]', { state: 'attached' });
+  assert.ok(!page.url().includes('asof'));
+});
+
+test('a chart is saved as an SVG that needs no style sheet', async () => {
+  const page = await open('/experiments/recommendations');
+  const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Save chart as SVG' }).click()]);
+  const svg = readFileSync(await download.path(), 'utf8');
+  assert.equal(download.suggestedFilename(), 'recommendations-purchase-pushy.svg');
+  assert.match(svg, /clear since day \d+/);
+  assert.match(svg, /fill="rgb\(/);
+  assert.ok(!svg.includes('var(--') && !svg.includes('class='), svg.slice(0, 300));
+});
+
+test('the combinations of a multivariate experiment stand in a grid', async () => {
+  const page = await open('/experiments/newsletter-box');
+  const grid = page.getByRole('region', { name: 'Combinations of levels' });
+  const { metrics } = await api('/v1/experiments/newsletter-box/results');
+  const cells = await grid.getByRole('cell').allInnerTexts();
+  assert.equal(cells.length, 4);
+  for (const arm of metrics[0].arms)
+    assert.ok(cells.some((text) => text.includes(`${(arm.mean * 100).toFixed(1)}%`)), `${arm.key}: ${cells}`);
+});
+
+test('theme and colours are settings of this browser, kept over a reload', async () => {
+  const page = await open('/experiments/recommendations', { colorScheme: 'light' });
+  const ground = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  const light = await ground();
+  await page.getByText('Settings').click();
+  await page.getByLabel('Theme').selectOption('dark');
+  await page.getByLabel('Verdicts without colour').check();
+  assert.notEqual(await ground(), light);
+  await page.reload();
+  await page.waitForSelector('html[data-ready]', { state: 'attached' });
+  assert.notEqual(await ground(), light);
+  const colours = await page.evaluate(() => [getComputedStyle(document.querySelector('td.verdict.better')).color,
+    getComputedStyle(document.body).color]);
+  assert.equal(colours[0], colours[1]);
+  assert.deepEqual(await findings(page), []);
+});
+
+test('an error says what failed, keeps the figures and their time, and can be tried again', async () => {
+  const page = await open('/experiments/recommendations');
+  let broken = true;
+  await page.route('**/v1/**', (route) => (broken
+    ? route.fulfill({ status: 503, contentType: 'application/problem+json', body: JSON.stringify({ title: 'Service Unavailable', detail: 'the queue is full', request_id: 'r-7' }) })
+    : route.continue()));
+  await page.getByRole('button', { name: 'Pause' }).click();
+  await page.getByRole('button', { name: 'Pause' }).click();
+  await page.getByRole('alert').waitFor();
+  const text = await page.locator('main').innerText();
+  assert.match(text, /the queue is full/);
+  assert.match(text, /Request r-7/);
+  assert.match(text, /Numbers are from \d\d:\d\d/);
+  assert.match(text, /Roll back/);
+  broken = false;
+  await page.getByRole('button', { name: 'Try again' }).click();
+  await page.getByRole('alert').waitFor({ state: 'detached' });
+});
+
+test('what is empty says what to do next', async () => {
+  const page = await open('/experiments');
+  await page.route('**/v1/experiments', (route) => route.fulfill({ json: { experiments: [], next: null } }));
+  await page.reload();
+  await page.getByText('There is none yet').waitFor();
+  assert.match(await page.locator('pre').innerText(), /curl .*\/v1\/experiments/);
+  assert.deepEqual(await findings(page), []);
+});
+
+test('on paper there is no navigation, and the address stands below', async () => {
+  const page = await open('/experiments/recommendations');
+  await page.emulateMedia({ media: 'print' });
+  assert.equal(await page.locator('header').isVisible(), false);
+  assert.match(await page.locator('footer').innerText(), /\/experiments\/recommendations/);
+  assert.ok((await page.pdf()).length > 10_000);
 });
 
 test('the results page is at most 60 KB over the wire', async () => {

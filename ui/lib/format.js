@@ -10,7 +10,7 @@ function number(value, digits, signed) {
   return text.replace('-', MINUS);
 }
 
-const absent = (value) => value === null || value === undefined;
+export const absent = (value) => value === null || value === undefined;
 
 export const count = (value) => (absent(value) ? '–' : number(value, 0, false));
 
@@ -29,10 +29,25 @@ export function change(value, effect, unit) {
   return unit === 'points' ? `${number(value, 1, true)} points` : number(value, 2, true);
 }
 
+// A change as it stands on an axis: percent, points (a share's too), or the metric's own unit.
+export const onAxis = (value, effect, unit) =>
+  (absent(value) ? null : effect === 'relative' || unit === 'share' ? value * 100 : value);
+
+// A tick of that axis: as few digits as the step needs.
+export const tick = (value, step, effect) =>
+  `${number(value, Math.max(0, -Math.floor(Math.log10(step) + 1e-9)), true)}${effect === 'relative' ? '%' : ''}`;
+
 export function range(interval, effect, unit) {
   if (!interval) return '–';
-  return `${absent(interval[0]) ? 'open' : change(interval[0], effect, unit)} to ${
-    absent(interval[1]) ? 'open' : change(interval[1], effect, unit)}`;
+  if (absent(interval[0]) && absent(interval[1])) return 'open';
+  if (absent(interval[0])) return `at most ${change(interval[1], effect, unit)}`;
+  if (absent(interval[1])) return `at least ${change(interval[0], effect, unit)}`;
+  return `${change(interval[0], effect, unit).replace(' points', '')} to ${change(interval[1], effect, unit)}`;
+}
+
+export function pValue(value) {
+  if (absent(value)) return '–';
+  return value < 0.001 ? '< 0.001' : number(value, 3, false);
 }
 
 const VERDICTS = {
@@ -43,3 +58,23 @@ export const verdict = (word) => VERDICTS[word] ?? '–';
 
 const STATUS = { ok: '✓', warn: '⚠', fail: '✕' };
 export const status = (word) => STATUS[word] ?? '';
+
+// "12 Nov": days of an experiment are days of its zone, which is UTC.
+export const day = (time) => new Intl.DateTimeFormat(undefined, {
+  day: 'numeric', month: 'short', timeZone: 'UTC',
+}).format(new Date(time));
+
+// "12 Nov 2026, 14:02 UTC".
+export const moment = (time) => `${new Intl.DateTimeFormat(undefined, {
+  dateStyle: 'medium', timeStyle: 'short', timeZone: 'UTC', hour12: false,
+}).format(new Date(time))} UTC`;
+
+export const clearSince = (row) => (row.clear_since ? `clear since day ${row.clear_since.day}` : '');
+
+// "6 to 9", "about 6": days as a range.
+export function days(pair) {
+  if (!pair) return '';
+  const [low, high] = pair;
+  if (absent(high)) return `${count(low)} or more`;
+  return low === high ? count(low) : `${count(low)} to ${count(high)}`;
+}

@@ -1,117 +1,84 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The results of one experiment: what to do, whether the data can be trusted, every metric with its
-// range, what customers answered, and the segments.
+// range, how the ranges narrowed, what customers answered, combinations and segments.
 import { useState } from 'preact/hooks';
 import { html } from 'htm/preact';
-import { Range, axisOf } from '../charts/range.js';
-import { change, count, level, range, status, verdict } from '../lib/format.js';
+import { Narrowing } from '../charts/narrowing.js';
+import { saveCsv } from '../lib/download.js';
+import { count, day, days, moment, status } from '../lib/format.js';
+import { useAsked } from '../lib/state.js';
+import { Answers } from './answers.js';
+import { Decision } from './decision.js';
+import { Factors } from './factors.js';
+import { Metrics } from './metrics.js';
+import { Segments } from './segments.js';
 
-const ICONS = { ship: '▲', 'roll-back': '▼', invalid: '✕', diverging: '⚠', stop: '■' };
-
-function Decision({ decision }) {
-  return html`<section class=${`card ${decision.action}`} aria-label="Decision">
-    <p>${ICONS[decision.action] ?? '–'} ${decision.headline}</p>
-    <ul>${decision.reasons.map((reason) => html`<li>${reason.text}</li>`)}</ul>
-  </section>`;
+function Health({ checks }) {
+  return html`<section aria-label="Data health"><h2>Data health</h2>
+    <ul class="strip">${checks.map((check) => html`<li class=${check.status}>${status(check.status)} ${check.text}${
+      check.since && html` <span class="muted">since ${day(check.since)}</span>`}</li>`)}</ul></section>`;
 }
 
-function Head({ letter, first }) {
-  return html`<thead><tr><th scope="col" class="text">${first}</th><th scope="col">Variant</th>
-    <th scope="col" class="wide">${letter} (control)</th><th scope="col" class="wide">Value</th>
-    <th scope="col">Interval</th><th scope="col">Change</th><th scope="col" class="wide">Range</th>
-    <th scope="col">Verdict</th></tr></thead>`;
+// The address that shows others these very figures.
+function linkTo(results) {
+  const url = new URL(location.href);
+  url.searchParams.set('asof', results.as_of);
+  return url.href;
 }
 
-function Rows({ title, note, comparisons, metric, letters, axis, hidden }) {
-  const { effect, unit } = metric;
-  return comparisons.map((row, i) => html`<tr>
-    ${i === 0 && html`<th scope="row" rowspan=${comparisons.length}><strong>${title}</strong><small>${note}</small></th>`}
-    <td>${letters[row.variant] ?? row.variant}</td>
-    <td class="wide">${level(row.base, unit)}</td><td class="wide">${level(row.value, unit)}</td>
-    <td><${Range} row=${row} axis=${axis} hidden=${hidden} /></td>
-    <td class=${`change ${hidden ? '' : row.verdict}`}>${row.error ?? change(row.estimate, effect, unit)}</td>
-    <td class="wide">${range(row.interval, effect, unit)}</td>
-    <td class=${`verdict ${hidden ? '' : row.verdict}`}>${hidden ? '—' : verdict(row.verdict)}</td>
-  </tr>`);
+function Tools({ results, source, apiKey }) {
+  const [told, tell] = useState('');
+  const copy = async () => {
+    const link = linkTo(results);
+    try {
+      await navigator.clipboard.writeText(link);
+      tell('The link is copied.');
+    } catch {
+      tell(link); // without a secure connection browsers do not let pages copy
+    }
+  };
+  const csv = async () => {
+    const path = `${source}${source.includes('?') ? '&' : '?'}format=csv`;
+    tell(await saveCsv(path, apiKey, `${results.experiment.key}.csv`));
+  };
+  return html`<p class="tools"><button onClick=${copy}>Copy link</button><button onClick=${csv}>Download CSV</button>
+    <span role="status">${told}</span></p>`;
 }
 
-function note(metric) {
-  const parts = [metric.role];
-  if (metric.goal === 'decrease') parts.push('lower is better');
-  if (metric.limit !== null) parts.push(`limit ${change(metric.limit, metric.effect, metric.unit)}`);
-  if (metric.method !== 'sequential') parts.push(`${metric.method} method`);
-  return parts.join(', ');
-}
-
-// Percent and points never share an axis.
-const axisGroup = (metric) => (metric.effect === 'relative' ? 'relative' : `${metric.effect} ${metric.unit}`);
-
-function Metrics({ metrics, letters, hidden }) {
-  const groups = [...new Set(metrics.map(axisGroup))];
-  return groups.map((group) => {
-    const members = metrics.filter((metric) => axisGroup(metric) === group);
-    const axis = axisOf(members.flatMap((metric) => metric.comparisons));
-    return html`<div class="scroll" tabindex="0" role="region" aria-label=${`Metrics, ${group} change`}><table>
-      <${Head} letter="A" first="Metric" />
-      <tbody>${members.map((metric) => html`<${Rows} title=${metric.name} note=${note(metric)} comparisons=${metric.comparisons}
-        metric=${metric} letters=${letters} axis=${axis} hidden=${hidden} />`)}</tbody></table></div>`;
-  });
-}
-
-// Which scores are low, middle and high, by the number of scores of the survey.
-const CUTS = { 11: [7, 9], 5: [2, 3], 7: [3, 4] };
-
-function Answers({ metric, letters }) {
-  const [low, high] = CUTS[metric.answers[0].counts.length];
-  return html`<h2>${metric.name}: answers</h2><div class="answers">${metric.answers.map((row) => {
-    const sum = (from, to) => row.counts.slice(from, to).reduce((a, b) => a + b, 0);
-    const parts = [sum(0, low), sum(low, high), sum(high)];
-    const label = `${letters[row.variant]}: ${parts[0]} low, ${parts[1]} middle, ${parts[2]} high of ${row.n} answers`;
-    let x = 0;
-    return html`<span>${letters[row.variant]}, n = ${count(row.n)}</span>
-      <svg viewBox="0 0 100 10" preserveAspectRatio="none" role="img" aria-label=${label}>${
-        parts.map((part, i) => {
-          const width = row.n ? (part / row.n) * 100 : 0;
-          x += width;
-          return html`<rect class=${['low', 'middle', 'high'][i]} x=${x - width} width=${width} height="10" />`;
-        })}</svg>
-      <span>${level(row.score, metric.unit)} <span class="muted">${row.rate === null ? '' : `answered ${level(row.rate, 'share')}`}</span></span>`;
-  })}</div>`;
-}
-
-function Segment({ segment, letters, hidden }) {
-  return html`<details><summary>By ${segment.segment}: ${segment.values_looked_at} looked at</summary>
-    <p class="muted">Of twenty segments about one may look clear by luck. Take them as ideas to test.</p>
-    ${segment.metrics.map((metric) => {
-      const axis = axisOf(metric.values.flatMap((value) => value.comparisons));
-      return html`<div class="scroll" tabindex="0" role="region" aria-label=${`${metric.name} by ${segment.segment}`}><table>
-        <${Head} letter="A" first=${metric.name} />
-        <tbody>${metric.values.map((value) => html`<${Rows} title=${value.value} note="" axis=${axis} metric=${metric}
-          comparisons=${value.comparisons.map((row) => ({ verdict: 'unclear', limit: null, ...row }))} letters=${letters} hidden=${hidden} />`)}</tbody>
-      </table></div>`;
-    })}</details>`;
-}
-
-export function Results({ results }) {
+export function Results({ results, source, apiKey }) {
   const { experiment, metrics, health, segments, decision } = results;
-  const [raw, setRaw] = useState(new URLSearchParams(location.search).get('raw') === '1');
+  const [raw, setRaw] = useAsked('raw');
+  const [chosen, setChosen] = useAsked('metric');
+  const [asOf] = useAsked('asof');
   const letters = Object.fromEntries(experiment.variants.map((variant) => [variant.key, variant.letter]));
   const invalid = decision.action === 'invalid';
+  const shown = !invalid || raw === '1';
+  const main = metrics.find((metric) => metric.role === 'primary') ?? metrics[0];
+  const metric = metrics.find((item) => item.key === chosen) ?? main;
+  const exposed = experiment.variants.some((variant) => variant.exposed > 0);
+  const planned = days(results.planned_days);
   document.title = `${experiment.name} · Uplift`;
   return html`<p><a href="/experiments">Experiments</a> / ${experiment.key}</p>
-    <h1>${experiment.name} <span class="pill">${experiment.state}, day ${results.day}</span></h1>
+    <h1>${experiment.name} <span class="pill">${experiment.state}, day ${results.day}${planned && ` of about ${planned}`}</span></h1>
+    ${asOf && html`<p class="stale">As of ${moment(results.as_of)}. <a href=${location.pathname}>See now</a></p>`}
     <p class="muted">${experiment.variants.map((variant) => `${variant.letter} ${variant.name} ${count(variant.exposed)}`).join(' · ')}</p>
-    <${Decision} decision=${decision} />
-    <h2>Data health</h2>
-    <ul class="strip">${health.map((check) => html`<li>${status(check.status)} ${check.text}</li>`)}</ul>
+    <${Tools} results=${results} source=${source} apiKey=${apiKey} />
+    <${Decision} decision=${decision} design=${results.design} />
+    <${Health} checks=${health} />
+    ${results.rebuilding && html`<p class="stale">Figures are being counted anew: ${count(100 * results.rebuilding.done)}% done.</p>`}
     <h2>Metrics, change against A</h2>
-    ${invalid && !raw ? html`<p><button onClick=${() => setRaw(true)}>Show the figures anyway</button></p>`
-      : metrics.length ? html`<${Metrics} metrics=${metrics} letters=${letters} hidden=${invalid} />`
-        : html`<p>No metric is attached yet.</p>`}
-    ${metrics.filter((metric) => metric.answers?.some((row) => row.n > 0))
-      .map((metric) => html`<${Answers} metric=${metric} letters=${letters} />`)}
-    ${segments.some((segment) => segment.metrics.length) && html`<h2>Segments</h2>
-      ${segments.map((segment) => html`<${Segment} segment=${segment} letters=${letters} hidden=${invalid} />`)}`}
-    <p class="muted">You may look or stop whenever you like where the method is sequential or exact. Figures as of${" "}
-      <time datetime=${results.as_of}>${results.as_of}</time>.</p>`;
+    ${!exposed && html`<p>Nobody has been exposed yet. Record the first exposure:</p>
+      <pre class="scroll" tabindex="0">${`curl -H "Authorization: Bearer $KEY" ${location.origin}/v1/assign -d '
+  {"customer": "c-1", "experiments": ["${experiment.key}"], "track": true}'`}</pre>`}
+    ${!metrics.length ? html`<p>No metric is attached yet.</p>`
+      : !shown ? html`<p><button onClick=${() => setRaw('1')}>Show the figures anyway</button></p>`
+        : html`<${Metrics} metrics=${metrics} letters=${letters} hidden=${invalid} />
+          ${experiment.factors && html`<${Factors} experiment=${experiment} metric=${main} hidden=${invalid} />`}
+          <${Narrowing} results=${results} metric=${metric} letters=${letters} onMetric=${(key) => setChosen(key === main.key ? '' : key)} />`}
+    ${metrics.filter((item) => item.answers).map((item) => (item.answers.some((row) => row.n > 0)
+      ? html`<${Answers} metric=${item} letters=${letters} />`
+      : html`<h2>${item.name}: answers</h2><p>Of ${count(item.answers.reduce((sum, row) => sum + row.asked, 0))} asked nobody has answered yet.</p>`))}
+    ${shown && html`<${Segments} segments=${segments} letters=${letters} hidden=${invalid} />`}
+    <p class="muted">Figures as of <time datetime=${results.as_of}>${moment(results.as_of)}</time>; days are days in ${results.zone}.
+      Method ${results.design.method}, ${results.design.effect} effects, correction ${results.design.correction}.</p>`;
 }

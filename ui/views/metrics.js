@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Tables of metrics: real tables, whose cells hold small intervals on one axis. Percent and points
+// never share one.
+import { html } from 'htm/preact';
+import { Axis, Range, scaleOf } from '../charts/range.js';
+import { change, clearSince, level, pValue, range, verdict } from '../lib/format.js';
+
+export function Head({ first, scale, metric }) {
+  return html`<thead><tr><th scope="col" class="text">${first}</th><th scope="col">Variant</th>
+    <th scope="col" class="wide">A (control)</th><th scope="col" class="wide">Value</th>
+    <th scope="col"><span class="hidden">Interval</span><${Axis} scale=${scale} effect=${metric.effect} /></th>
+    <th scope="col">Change</th><th scope="col" class="wide">Range</th><th scope="col">Verdict</th></tr></thead>`;
+}
+
+// What the verdict rests on, for who wants to know more.
+const evidence = (row) => [`p = ${pValue(row.p_adjusted ?? row.p_value)}`, clearSince(row),
+  row.drift_since && `the effect changed over time, seen on day ${row.drift_since.day}`].filter(Boolean).join(', ');
+
+export function Rows({ title, note, comparisons, metric, letters, scale, hidden }) {
+  const { effect, unit } = metric;
+  return comparisons.map((row, i) => html`<tr>
+    ${i === 0 && html`<th scope="row" rowspan=${comparisons.length}><strong>${title}</strong><small>${note}</small></th>`}
+    <td>${letters[row.variant] ?? row.variant}</td>
+    <td class="wide">${level(row.base, unit)}</td><td class="wide">${level(row.value, unit)}</td>
+    <td><${Range} row=${row} metric=${metric} scale=${scale} hidden=${hidden} /></td>
+    <td class=${`change ${hidden ? '' : row.verdict}`}>${row.error ?? change(row.estimate, effect, unit)}</td>
+    <td class="wide">${range(row.interval, effect, unit)}</td>
+    <td class=${`verdict ${hidden ? '' : row.verdict}`} title=${hidden ? '' : evidence(row)}>${hidden ? '—' : verdict(row.verdict)}</td>
+  </tr>`);
+}
+
+function note(metric) {
+  const parts = [metric.role];
+  if (metric.goal === 'decrease') parts.push('lower is better');
+  if (metric.limit !== null) parts.push(`limit ${change(metric.limit, metric.effect, metric.unit)}`);
+  if (metric.method !== 'sequential') parts.push(`${metric.method} method`);
+  return parts.join(', ');
+}
+
+// A share's absolute change is in points, as NPS is.
+const axisGroup = ({ effect, unit }) => (effect === 'relative' ? 'relative' : unit === 'number' ? 'absolute' : 'points');
+
+export function Metrics({ metrics, letters, hidden }) {
+  const groups = [...new Set(metrics.map(axisGroup))];
+  return groups.map((group) => {
+    const members = metrics.filter((metric) => axisGroup(metric) === group);
+    const scale = scaleOf(members.flatMap((metric) => metric.comparisons.map((row) => [row, metric])));
+    return html`<div class="scroll" tabindex="0" role="region" aria-label=${`Metrics, ${group} change`}><table class="metrics">
+      <${Head} first="Metric" scale=${scale} metric=${members[0]} />
+      <tbody>${members.map((metric) => html`<${Rows} title=${metric.name} note=${note(metric)} comparisons=${metric.comparisons}
+        metric=${metric} letters=${letters} scale=${scale} hidden=${hidden} />`)}</tbody></table></div>`;
+  });
+}
