@@ -153,8 +153,8 @@ static void finish_metric(const struct gathered *g, json_t *row, const struct me
     json_object_set_new(row, "goal", json_string(decrease ? "decrease" : "increase"));
     json_object_set_new(row, "unit", json_string(unit_of(metric)));
     json_object_set_new(row, "alpha", json_real(g->present->design.alpha));
-    json_object_set_new(row, "min_effect",
-                        metric->min_effect > 0 ? json_real(metric->min_effect) : json_null());
+    double least = gathered_min_effect(g, metric);
+    json_object_set_new(row, "min_effect", least > 0 ? json_real(least) : json_null());
     json_object_set_new(row, "unit_value", json_figure(metric->unit_value));
     judge_comparisons(g, json_object_get(row, "comparisons"), arms, metric, role, limit);
     if (metric_kind_is_survey(metric->kind))

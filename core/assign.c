@@ -114,16 +114,16 @@ struct assignment assign_decide(const struct experiment *experiment, struct slic
          trace ? json_pack("{s:s}", "state", experiment_state_word(experiment->state)) : NULL);
     if (!decides(experiment->state))
         return settle(ASSIGN_NOT_RUNNING, -1);
+    if (experiment->state == EXPERIMENT_PAUSED)
+        return settle(ASSIGN_PAUSED, 0);
+    if (experiment->state == EXPERIMENT_STOPPED)
+        return decide_stopped(experiment, customer, attributes, trace);
     int override = experiment_override(experiment, customer);
     if (override >= 0) {
         note(trace, "override", true,
              trace ? json_pack("{s:s}", "variant", experiment->variants[override].key) : NULL);
         return settle(ASSIGN_OVERRIDE, override);
     }
-    if (experiment->state == EXPERIMENT_PAUSED)
-        return settle(ASSIGN_PAUSED, 0);
-    if (experiment->state == EXPERIMENT_STOPPED)
-        return decide_stopped(experiment, customer, attributes, trace);
     if (!in_layer(experiment, customer, trace))
         return settle(ASSIGN_NOT_IN_LAYER, 0);
     if (!in_audience(experiment, customer, attributes, trace))

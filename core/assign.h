@@ -5,8 +5,9 @@
  * disk, no allocation unless the audience or a trace needs one. Any thread.
  *
  * Steps, in the order in which an SDK takes them: state · override · layer · audience · traffic and
- * bucket. Draft and archived experiments decide nothing. Paused: everyone gets the control.
- * Stopped: everyone in the audience gets the winner's value, else the control's. */
+ * bucket. Draft and archived experiments decide nothing. Paused: everyone gets the control,
+ * overrides or not. Stopped: everyone in the audience gets the winner's value, else the control's.
+ */
 #ifndef UPLIFT_CORE_ASSIGN_H
 #define UPLIFT_CORE_ASSIGN_H
 

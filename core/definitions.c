@@ -301,6 +301,25 @@ static bool make_patched(struct job *job, struct store_txn *txn, const struct ca
     return amended(job, catalog, err);
 }
 
+/* A change of a metric must not change by what rule a running experiment is decided. */
+static bool keep_limits(struct job *job, const struct catalog *catalog, struct error *err)
+{
+    json_t *limits = json_object();
+    for (size_t i = 0; i < job->experiment->metric_count; i++) {
+        const struct experiment_metric *item = &job->experiment->metrics[i];
+        const struct metric *metric = catalog_metric(catalog, slice_of(item->key));
+        if (metric && item->role != ROLE_SECONDARY)
+            json_object_set_new(limits, item->key,
+                                json_pack("{s:o, s:o}", "margin", json_figure(metric->margin),
+                                          "min_effect", json_figure(metric->min_effect)));
+    }
+    struct experiment *started = experiment_with_limits(job->experiment, limits, err);
+    json_decref(limits);
+    experiment_unref(&job->experiment);
+    job->experiment = started;
+    return started != NULL;
+}
+
 static bool make_stepped(struct job *job, struct store_txn *txn, const struct catalog *catalog,
                          struct error *err)
 {
@@ -312,7 +331,8 @@ static bool make_stepped(struct job *job, struct store_txn *txn, const struct ca
         return false;
     if (job->step != STEP_START && job->step != STEP_NEW_PHASE)
         return true;
-    return metrics_suit(job->experiment, catalog, err) && layer_free(job->experiment, catalog, err);
+    return metrics_suit(job->experiment, catalog, err) &&
+           layer_free(job->experiment, catalog, err) && keep_limits(job, catalog, err);
 }
 
 static bool make_removed(struct job *job, struct store_txn *txn, const struct catalog *catalog,

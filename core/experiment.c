@@ -159,6 +159,9 @@ json_t *experiment_write(const struct experiment *e)
     write_definition(e, object);
     experiment_set(object, "winner",
                    e->winner >= 0 ? json_string(e->variants[e->winner].key) : json_null());
+    experiment_set(object, "stop_reason",
+                   e->stop_reason ? json_string(e->stop_reason) : json_null());
+    experiment_set(object, "limits", json_incref(e->private->limits));
     experiment_set(object, "phase", json_integer(e->phase));
     experiment_set(object, "version", json_integer(e->version));
     experiment_set(object, "created_at", json_when(e->created_at));
@@ -186,6 +189,17 @@ const json_t *experiment_json(const struct experiment *experiment)
     return experiment->json;
 }
 
+bool experiment_limits(const struct experiment *experiment, const char *metric, double *margin,
+                       double *min_effect)
+{
+    const json_t *row = json_object_get(experiment->private->limits, metric);
+    if (!row)
+        return false;
+    *margin = json_number_value(json_object_get(row, "margin"));
+    *min_effect = json_number_value(json_object_get(row, "min_effect"));
+    return true;
+}
+
 /* --- making and storing --- */
 
 /* What a fresh draft has of the server's fields. */
@@ -195,6 +209,8 @@ static json_t *fresh(json_t *input, uint32_t number, int64_t now)
     experiment_set(whole, "number", json_integer(number));
     experiment_set(whole, "state", json_string(experiment_state_word(EXPERIMENT_DRAFT)));
     experiment_set(whole, "winner", json_null());
+    experiment_set(whole, "stop_reason", json_null());
+    experiment_set(whole, "limits", json_object());
     experiment_set(whole, "phase", json_integer(1));
     experiment_set(whole, "version", json_integer(1));
     experiment_set(whole, "created_at", json_when(now));
@@ -264,6 +280,7 @@ void experiment_unref(struct experiment **experiment)
     condition_free(old->audience);
     json_decref(old->private->audience);
     json_decref(old->private->overrides);
+    json_decref(old->private->limits);
     json_decref(old->json);
     arena_release(&old->private->arena);
     free(old->private);

@@ -34,6 +34,7 @@
 #define EXPERIMENT_METRICS_MAX  100
 #define EXPERIMENT_EPOCHS_MAX   1000
 #define EXPERIMENT_PHASES_MAX   100
+#define EXPERIMENT_REASON_MAX   1000
 
 struct condition;
 
@@ -110,7 +111,8 @@ struct experiment {
     struct experiment_metric *metrics; /* primary, guardrail, secondary, each as given */
     size_t metric_count;
     struct design design;
-    int winner; /* a variant's index once stopped with one, else -1 */
+    int winner;              /* a variant's index once stopped with one, else -1 */
+    const char *stop_reason; /* what was said of stopping it, or NULL */
     uint16_t phase;
     int64_t version;
     int64_t created_at, started_at, stopped_at; /* ms; -1: not yet. started_at: the first start */
@@ -156,6 +158,12 @@ int experiment_variant(const struct experiment *experiment, struct slice key);
 int experiment_override(const struct experiment *experiment, struct slice customer);
 /* All overrides, customer to key of variant; NULL where there are none. Borrowed. */
 const json_t *experiment_overrides(const struct experiment *experiment);
+
+/* The margin and the smallest effect worth having of a primary or guardrail metric, by its key, as
+ * they were in force when the phase started: those decide, whatever becomes of the metric. False
+ * where none were kept: a draft, another metric, or a store from before they were. */
+bool experiment_limits(const struct experiment *experiment, const char *metric, double *margin,
+                       double *min_effect);
 
 /* The weights divided by their sum, into out[variant_count]. */
 void experiment_weights(const struct experiment *experiment, double *out);

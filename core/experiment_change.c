@@ -274,8 +274,12 @@ static struct experiment *start(const struct experiment *e, json_t *whole, int64
 static struct experiment *stop(const struct experiment *e, json_t *whole, json_t *options,
                                int64_t now, struct error *err)
 {
-    static const char *const fields[] = {"winner", NULL};
-    if (options && !json_is_null(options) && !json_check_fields(options, JSON_TOP, fields, err))
+    static const char *const fields[] = {"winner", "reason", NULL};
+    const char *reason = NULL;
+    if (options && !json_is_null(options) &&
+        (!json_check_fields(options, JSON_TOP, fields, err) ||
+         !json_read_string(options, JSON_TOP, "reason", JSON_OPTIONAL, 1, EXPERIMENT_REASON_MAX,
+                           &reason, err)))
         return NULL;
     if (now < e->epochs[e->epoch_count - 1].started_at) {
         error_set(err, ERROR_CONFLICT, "stopped_at",
@@ -284,6 +288,7 @@ static struct experiment *stop(const struct experiment *e, json_t *whole, json_t
     }
     json_t *winner = json_object_get(options, "winner");
     experiment_set(whole, "winner", winner ? json_incref(winner) : json_null());
+    experiment_set(whole, "stop_reason", reason ? json_string(reason) : json_null());
     experiment_set(whole, "stopped_at", json_when(now));
     set_state(whole, EXPERIMENT_STOPPED);
     return experiment_parse(whole, err);
@@ -353,6 +358,16 @@ struct experiment *experiment_step(const struct experiment *e, enum experiment_s
                                                : EXPERIMENT_ARCHIVED);
         next = experiment_parse(whole, err);
     }
+    json_decref(whole);
+    return next;
+}
+
+struct experiment *experiment_with_limits(const struct experiment *e, json_t *limits,
+                                          struct error *err)
+{
+    json_t *whole = experiment_whole(e);
+    experiment_set(whole, "limits", json_incref(limits));
+    struct experiment *next = experiment_parse(whole, err);
     json_decref(whole);
     return next;
 }

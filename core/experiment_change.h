@@ -29,10 +29,11 @@ struct experiment *experiment_patch(const struct experiment *experiment, json_t 
                                     struct error *err);
 
 enum experiment_step {
-    STEP_START,    /* draft → running; opens the first epoch */
-    STEP_PAUSE,    /* running → paused */
-    STEP_RESUME,   /* paused → running */
-    STEP_STOP,     /* running or paused → stopped; options {"winner": KEY} */
+    STEP_START,  /* draft → running; opens the first epoch */
+    STEP_PAUSE,  /* running → paused */
+    STEP_RESUME, /* paused → running */
+    STEP_STOP,   /* running or paused → stopped; options {"winner": KEY, "reason": TEXT}: who goes
+                  * against the advice says why, and it is kept */
     STEP_ARCHIVE,  /* stopped → archived */
     STEP_NEW_PHASE /* running or paused, stays so; options: a merge patch of the fields that may not
                     * change while running. Fresh seed unless the patch gives one, fresh tallies,
@@ -47,6 +48,11 @@ bool experiment_step_parse(struct slice word, enum experiment_step *out);
 /* `options` may be NULL or null; unknown fields are refused. */
 struct experiment *experiment_step(const struct experiment *experiment, enum experiment_step step,
                                    json_t *options, int64_t now, struct error *err);
+
+/* The same experiment and version with the limits (experiment_limits) that its phase starts with:
+ * {metric's key: {"margin", "min_effect"}}. */
+struct experiment *experiment_with_limits(const struct experiment *experiment, json_t *limits,
+                                          struct error *err);
 
 /* Whether two running experiments could decide for the same customer against their layers'
  * promise: same layer, ranges that overlap. */

@@ -27,7 +27,8 @@ enum {
     "key", "name", "hypothesis", "owner", "tags", "audience", "traffic", "layer", "seed",          \
         "factors", "variants", "overrides", "segments", "metrics", "design"
 #define SERVER_FIELDS                                                                              \
-    "state", "winner", "version", "phase", "created_at", "started_at", "stopped_at", "epochs"
+    "state", "winner", "stop_reason", "version", "phase", "created_at", "started_at",              \
+        "stopped_at", "limits", "epochs"
 
 const char *const experiment_definition_fields[] = {DEFINITION_FIELDS, NULL};
 const char *const experiment_server_fields[] = {SERVER_FIELDS, NULL};
@@ -474,6 +475,37 @@ static bool read_winner(struct experiment *e, json_t *whole, struct error *err)
            json_fail_at(JSON_TOP, "winner", err, "\"%s\" is no variant of this experiment", winner);
 }
 
+static bool read_stop_reason(struct experiment *e, json_t *whole, struct error *err)
+{
+    const char *reason = NULL;
+    if (!json_read_string(whole, JSON_TOP, "stop_reason", JSON_OPTIONAL, 1, EXPERIMENT_REASON_MAX,
+                          &reason, err))
+        return false;
+    e->stop_reason = reason ? arena_strdup(&e->private->arena, reason) : NULL;
+    return true;
+}
+
+static bool read_limits(struct experiment *e, json_t *whole, struct error *err)
+{
+    static const char *const fields[] = {"margin", "min_effect", NULL};
+    struct json_place place = json_member(JSON_TOP, "limits");
+    json_t *limits = NULL, *row;
+    const char *key;
+    double value;
+    if (!json_read_object(whole, JSON_TOP, "limits", JSON_OPTIONAL, &limits, err))
+        return false;
+    json_object_foreach(limits, key, row)
+    {
+        struct json_place here = json_member(&place, key);
+        if (!json_check_fields(row, &here, fields, err) ||
+            !json_read_number(row, &here, "margin", JSON_REQUIRED, 0, HUGE_VAL, &value, err) ||
+            !json_read_number(row, &here, "min_effect", JSON_REQUIRED, 0, HUGE_VAL, &value, err))
+            return false;
+    }
+    e->private->limits = limits ? json_deep_copy(limits) : json_object();
+    return true;
+}
+
 static bool read_server(struct experiment *e, json_t *whole, struct error *err)
 {
     int state = EXPERIMENT_DRAFT;
@@ -505,7 +537,9 @@ static bool read_whole(struct experiment *e, json_t *whole, struct error *err)
            experiment_read_variants(e, whole, err) &&
            experiment_read_list(e, whole, JSON_TOP, "segments", EXPERIMENT_SEGMENTS_MAX,
                                 SEGMENT_MOST, &e->segments, &e->segment_count, err) &&
-           read_metrics(e, whole, err) && read_design(e, whole, err) && read_winner(e, whole, err);
+           read_metrics(e, whole, err) && read_design(e, whole, err) &&
+           read_winner(e, whole, err) && read_stop_reason(e, whole, err) &&
+           read_limits(e, whole, err);
 }
 
 /* `present`: with its past and its epochs; else the definition that a phase ended with. */

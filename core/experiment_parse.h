@@ -17,6 +17,7 @@ struct experiment_private {
     atomic_uint refs;
     json_t *audience; /* what the condition was compiled from */
     json_t *overrides;
+    json_t *limits;       /* {metric's key: {margin, min_effect}} */
     bool values_left_out; /* no variant gives a value, so each one's key is its value */
 };
 

@@ -274,13 +274,15 @@ static bool absolute_effect(const struct gathered *g, const struct metric *metri
  * a share; the others give it relative to the control, and an absolute effect needs it absolute. */
 double gathered_margin(const struct gathered *g, const struct metric *metric)
 {
+    double margin = metric->margin, min_effect;
+    experiment_limits(g->experiment, metric->key, &margin, &min_effect);
     if (metric->kind == METRIC_CSAT)
-        return metric->margin / 100;
+        return margin / 100;
     if (metric->kind == METRIC_NPS || !absolute_effect(g, metric))
-        return metric->margin;
+        return margin;
     struct tally control = gathered_total(g, metric->number, NULL, 0);
     double units = metric->kind == METRIC_RATIO ? sum_value(&control.den_sum) : (double)control.n;
-    return units != 0 ? metric->margin * fabs(sum_value(&control.sum) / units) : 0;
+    return units != 0 ? margin * fabs(sum_value(&control.sum) / units) : 0;
 }
 
 /* --- what the last look left ------------------------------------------------------------------ */
@@ -365,6 +367,13 @@ static void put_srm_before(json_t *study, const struct gathered *g)
 }
 
 /* --- the whole -------------------------------------------------------------------------------- */
+
+double gathered_min_effect(const struct gathered *g, const struct metric *metric)
+{
+    double margin, min_effect = metric->min_effect;
+    experiment_limits(g->experiment, metric->key, &margin, &min_effect);
+    return min_effect;
+}
 
 static json_t *metric_study(const struct gathered *g, const struct metric *metric,
                             enum metric_role role)

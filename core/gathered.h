@@ -43,8 +43,10 @@ void gathered_release(struct gathered *g);
 /* One tally, summed over the epochs of the phase. metric 0: exposed; `in` NULL: all segments. */
 struct tally gathered_total(const struct gathered *g, uint32_t metric,
                             const struct segment_value *in, size_t variant);
-/* A guardrail's margin in the units of its effect, 0 or more. */
+/* A guardrail's margin in the units of its effect, 0 or more; and the smallest relative effect
+ * worth having, 0: none given. Both as they were when the phase started. */
 double gathered_margin(const struct gathered *g, const struct metric *metric);
+double gathered_min_effect(const struct gathered *g, const struct metric *metric);
 /* The study (study.h). New reference. */
 json_t *gathered_study(const struct gathered *g);
 

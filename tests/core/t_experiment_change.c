@@ -370,6 +370,21 @@ static struct experiment *layered(const char *key, double low, double high)
     return e;
 }
 
+static void test_change__a_stop_keeps_its_reason(void **state)
+{
+    (void)state;
+    struct experiment *e = draft();
+    step(&e, STEP_START, "{}", NOW);
+    step_fails(e, STEP_STOP, "{\"reason\": 5}", NOW, ERROR_INVALID, "reason: must be a string");
+    step_fails(e, STEP_STOP, "{\"because\": \"x\"}", NOW, ERROR_INVALID, "because: unknown field");
+    assert_null(e->stop_reason);
+    step(&e, STEP_STOP, "{\"reason\": \"the legal team asked for it\"}", NOW);
+    assert_string_equal(e->stop_reason, "the legal team asked for it");
+    step(&e, STEP_ARCHIVE, NULL, NOW);
+    assert_string_equal(e->stop_reason, "the legal team asked for it");
+    experiment_unref(&e);
+}
+
 static void test_change__layers_overlap_by_key_and_range(void **state)
 {
     (void)state;
@@ -463,6 +478,7 @@ int main(void)
         cmocka_unit_test(test_change__a_new_phase_starts_afresh),
         cmocka_unit_test(test_change__put_keeps_the_seed_of_its_phase),
         cmocka_unit_test(test_change__patch_merges),
+        cmocka_unit_test(test_change__a_stop_keeps_its_reason),
         cmocka_unit_test(test_change__layers_overlap_by_key_and_range),
         cmocka_unit_test(test_change__words_of_steps_read_back),
         cmocka_unit_test(test_change__random_histories_stay_whole),

@@ -398,6 +398,48 @@ static void test_look__two_methods_share_alpha(void **state)
     uplift_close(&uplift);
 }
 
+/* A rule that is changed while an experiment runs does not change its decision. */
+static void test_look__limits_are_those_of_the_start(void **state)
+{
+    (void)state;
+    const struct definition_change change = {.who = "test", .at = -1};
+    struct error err = {0};
+    struct uplift *uplift = open_folder();
+    json_t *metric = json_pack("{s:s, s:s, s:s, s:f, s:f}", "key", "buy", "kind", "binary", "event",
+                               "order", "margin", 0.02, "min_effect", 0.1);
+    made(uplift_metric_create(uplift, &change, metric, &err));
+    json_t *experiment = json_pack("{s:s, s:[{s:s}, {s:s}], s:{s:[s]}}", "key", "exp", "variants",
+                                   "key", "a", "key", "b", "metrics", "guardrail", "buy");
+    made(uplift_experiment_create(uplift, &change, experiment, &err));
+    made(uplift_experiment_transition(uplift, &change, slice_of("exp"), STEP_START, NULL, &err));
+    json_object_set_new(metric, "margin", json_real(0.5));
+    json_object_set_new(metric, "min_effect", json_real(0.9));
+    made(uplift_metric_amend(uplift, &change, slice_of("buy"), metric, &err));
+    uplift_close(&uplift);
+    uplift = open_folder();
+    come(uplift, 100, 0.2, 0.2);
+    json_t *results = results_at(uplift, -1);
+    json_t *row = json_array_get(json_object_get(results, "metrics"), 0);
+    assert_true(number_of(row, "limit") == -0.02 && number_of(row, "min_effect") == 0.1);
+    json_decref(results);
+    /* The next phase starts by what is in force then. */
+    made(
+        uplift_experiment_transition(uplift, &change, slice_of("exp"), STEP_NEW_PHASE, NULL, &err));
+    now += 1000;
+    come(uplift, 100, 0.2, 0.2);
+    results = results_at(uplift, -1);
+    row = json_array_get(json_object_get(results, "metrics"), 0);
+    assert_true(number_of(row, "limit") == -0.5);
+    json_decref(results);
+    json_t *past = json_pack("{s:i}", "limits", 1);
+    assert_null(uplift_experiment_patch(uplift, &change, slice_of("exp"), past, &err));
+    assert_string_equal(err.place, "limits");
+    json_decref(past);
+    json_decref(metric);
+    json_decref(experiment);
+    uplift_close(&uplift);
+}
+
 static void test_look__house_is_kept_once_a_day_and_on_news(void **state)
 {
     (void)state;
@@ -433,6 +475,7 @@ int main(void)
         TEST(test_look__drift),
         TEST(test_look__another_metric_begins_anew),
         TEST(test_look__two_methods_share_alpha),
+        TEST(test_look__limits_are_those_of_the_start),
         TEST(test_look__house_is_kept_once_a_day_and_on_news),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);

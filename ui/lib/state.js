@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What the address holds (phase, metric, raw, asof, filter) and what this browser keeps (theme, colours
 // of verdicts). Defaults are left out of the address, and names that are not known are left alone.
-import { useEffect, useState } from 'preact/hooks';
+import { useState } from 'preact/hooks';
 
 export const asked = (name) => new URLSearchParams(location.search).get(name) ?? '';
 
@@ -19,15 +19,21 @@ export function useAsked(name) {
   return [value, (next) => { put(name, next); set(next); }];
 }
 
-const kept = (name) => { try { return localStorage.getItem(name) ?? ''; } catch { return ''; } };
+const kept = (name) => { try { return localStorage.getItem(`uplift-${name}`) ?? ''; } catch { return ''; } };
 
-// A setting of this browser, also written to the root element, where the styles look for it.
+// Settings are on the root element, where the styles look for them.
+function show(name, value) {
+  if (value) document.documentElement.dataset[name] = value;
+  else delete document.documentElement.dataset[name];
+}
+for (const name of ['theme', 'colours']) show(name, kept(name));
+
+// A setting of this browser.
 export function useSetting(name) {
-  const [value, set] = useState(kept(`uplift-${name}`));
-  useEffect(() => {
-    if (value) document.documentElement.dataset[name] = value;
-    else delete document.documentElement.dataset[name];
-    try { localStorage.setItem(`uplift-${name}`, value); } catch { /* private windows keep nothing */ }
-  }, [value]);
-  return [value, set];
+  const [value, set] = useState(kept(name));
+  return [value, (next) => {
+    try { localStorage.setItem(`uplift-${name}`, next); } catch { /* private windows keep nothing */ }
+    show(name, next);
+    set(next);
+  }];
 }
