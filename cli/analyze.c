@@ -51,7 +51,7 @@ static int complain(const struct error *err, size_t line)
 /* One study from its text to the text of its report, which the caller frees; NULL with *err. */
 static char *analyze(struct slice text, size_t flags, struct error *err)
 {
-    json_t *study = study_parse(text.ptr, text.len, err);
+    json_t *study = json_parse(text.ptr, text.len, err);
     json_t *report = study ? study_analyze(study, err) : NULL;
     char *written = report ? json_dumps(report, flags | JSON_REAL_PRECISION(17)) : NULL;
     if (report && !written)

@@ -199,12 +199,12 @@ static bool define(struct demo *demo, struct error *err)
     const struct definition_change change = {.who = "demo", .at = demo->start};
     bool ok = true;
     for (size_t i = 0; ok && i < sizeof metrics / sizeof *metrics; i++) {
-        json_t *input = json_parse(metrics[i], strlen(metrics[i]), 0, err);
+        json_t *input = json_parse(metrics[i], strlen(metrics[i]), err);
         ok = input && is_made(uplift_metric_create(demo->uplift, &change, input, err));
         json_decref(input);
     }
     for (size_t i = 0; ok && i < STORIES; i++) {
-        json_t *input = json_parse(stories[i].definition, strlen(stories[i].definition), 0, err);
+        json_t *input = json_parse(stories[i].definition, strlen(stories[i].definition), err);
         ok = input && is_made(uplift_experiment_create(demo->uplift, &change, input, err)) &&
              is_made(uplift_experiment_transition(demo->uplift, &change, slice_of(stories[i].key),
                                                   STEP_START, NULL, err));

@@ -83,7 +83,7 @@ static json_t *answer(json_t *question, struct error *err)
 
 static bool answer_text(const char *bytes, size_t len, struct error *err)
 {
-    json_t *question = json_parse(bytes, len, 0, err);
+    json_t *question = json_parse(bytes, len, err);
     json_t *result = question ? answer(question, err) : NULL;
     json_decref(question);
     if (!result)

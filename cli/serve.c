@@ -15,11 +15,16 @@
 #include "http/server.h"
 
 static const char help[] =
-    "Usage: uplift serve --data DIR [--listen ADDRESS:PORT]\n"
+    "Usage: uplift serve --data DIR [--listen ADDRESS:PORT] [OPTION]...\n"
     "Runs the server: assignment, events, results and the page.\n"
     "\n"
     "  --data DIR               the data folder; made when it is new\n"
     "  --listen ADDRESS:PORT    where to listen [127.0.0.1:8080]; port 0 takes a free one\n"
+    "  --threads N              that answer requests [one a processor]\n"
+    "  --connections N          at most so many at once [2000]\n"
+    "  --timeout SECONDS        of a connection that neither sends nor takes [30]\n"
+    "  --arrive SECONDS         for a request to arrive whole [60]\n"
+    "  --rate N                 requests a second that a key may make; 0: any number [50000]\n"
     "  --help                   print this help\n"
     "\n"
     "The first start on a new folder prints an admin key once. SIGTERM or SIGINT ends the "
@@ -104,9 +109,19 @@ static bool run(const char *data, const struct server_options *options, struct e
 int serve_command(int argc, char **argv)
 {
     const char *data = NULL, *listen = "127.0.0.1:8080";
+    int64_t threads = 0, connections = 2000, timeout = 30, arrive = 60, rate = 50000;
     const struct option_row rows[] = {
         {.name = "data", .kind = OPTION_TEXT, .out = &data, .required = true},
         {.name = "listen", .kind = OPTION_TEXT, .out = &listen},
+        {.name = "threads", .kind = OPTION_INTEGER, .out = &threads, .least = 1, .most = 1024},
+        {.name = "connections",
+         .kind = OPTION_INTEGER,
+         .out = &connections,
+         .least = 1,
+         .most = 1000000},
+        {.name = "timeout", .kind = OPTION_INTEGER, .out = &timeout, .least = 1, .most = 86400},
+        {.name = "arrive", .kind = OPTION_INTEGER, .out = &arrive, .least = 1, .most = 86400},
+        {.name = "rate", .kind = OPTION_INTEGER, .out = &rate, .least = 0, .most = 1000000000},
         {0}};
     struct options options = {.command = "serve", .help = help, .list = rows};
     enum options_result result = options_read(&options, argc, argv);
@@ -116,7 +131,13 @@ int serve_command(int argc, char **argv)
     int port = 0;
     if (!read_listen(listen, address, &port))
         return options_wrong("serve", "--listen: must be ADDRESS:PORT");
-    struct server_options server = {.address = address, .port = (uint16_t)port};
+    struct server_options server = {.address = address,
+                                    .port = (uint16_t)port,
+                                    .threads = (unsigned)threads,
+                                    .connections_max = (unsigned)connections,
+                                    .timeout_seconds = (unsigned)timeout,
+                                    .arrive_seconds = (unsigned)arrive,
+                                    .rate = (double)rate};
     struct error err = {0};
     if (run(data, &server, &err))
         return COMMAND_OK;

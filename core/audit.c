@@ -64,7 +64,7 @@ static json_t *read_row(uint64_t number, struct slice value, struct error *err)
 {
     struct error why = {0};
     json_t *row =
-        value.len > DIGEST ? json_parse(value.ptr + DIGEST, value.len - DIGEST, 0, &why) : NULL;
+        value.len > DIGEST ? json_parse(value.ptr + DIGEST, value.len - DIGEST, &why) : NULL;
     if (!json_is_object(row)) {
         json_decref(row);
         damaged(number, err);

@@ -245,7 +245,7 @@ struct experiment *experiment_create(json_t *input, uint32_t number, int64_t now
 struct experiment *experiment_from_stored(const char *text, size_t len, struct error *err)
 {
     struct error why = {0};
-    json_t *whole = json_parse(text, len, 0, &why);
+    json_t *whole = json_parse(text, len, &why);
     struct experiment *e = whole ? experiment_parse(whole, &why) : NULL;
     json_decref(whole);
     if (!e)

@@ -139,16 +139,39 @@ static void refuse_zero_byte(const char *bytes, struct error *err)
               "line %zu, column %zu: holds a zero byte, which JSON does not allow", line, column);
 }
 
-json_t *json_parse(const char *bytes, size_t len, size_t flags, struct error *err)
+/* Integral reals up to 2^53 as integers again. Takes the value over. */
+static json_t *with_integers(json_t *value)
+{
+    double number = json_real_value(value);
+    const char *name;
+    json_t *member;
+    size_t i;
+    void *next;
+    if (json_is_real(value) && number == trunc(number) && fabs(number) <= 0x1p53) {
+        json_decref(value);
+        return json_integer((json_int_t)number);
+    }
+    json_object_foreach_safe(value, next, name, member)
+        json_object_set_new(value, name, with_integers(json_incref(member)));
+    json_array_foreach(value, i, member)
+        json_array_set_new(value, i, with_integers(json_incref(member)));
+    return value;
+}
+
+json_t *json_parse(const char *bytes, size_t len, struct error *err)
 {
     /* jansson skips what follows a NUL byte at the end of a document. */
     if (len > 0 && memchr(bytes, '\0', len)) {
         refuse_zero_byte(bytes, err);
         return NULL;
     }
+    const size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY;
     json_error_t error = {0};
-    json_t *value =
-        json_loadb(len ? bytes : "", len, flags | JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+    json_t *value = json_loadb(len ? bytes : "", len, flags, &error);
+    if (!value && json_error_code(&error) == json_error_numeric_overflow) {
+        value = json_loadb(bytes, len, flags | JSON_DECODE_INT_AS_REAL, &error);
+        value = value ? with_integers(value) : NULL;
+    }
     if (!value)
         translate(&error, err);
     return value;
@@ -273,7 +296,7 @@ bool json_read_number(json_t *object, const struct json_place *place, const char
     if (!value)
         return ok;
     if (!json_is_number(value))
-        return json_fail_at(place, name, err, "must be a number");
+        return json_fail_at(place, name, err, "must be a finite number");
     double number = json_number_value(value);
     if (!isfinite(number))
         return json_fail_at(place, name, err, "must be a finite number");

@@ -52,9 +52,10 @@ bool json_fail_at(const struct json_place *place, const char *name, struct error
 
 /* Parses one JSON document. Refuses repeated members, more than 2,048 levels, bytes after the
  * document, U+0000, and text that is not UTF-8; the message names line and column
- * ("line 3, column 9: …"). `flags` are added jansson flags, as JSON_DECODE_INT_AS_REAL.
- * Returns a new reference, or NULL with code ERROR_SYNTAX. */
-json_t *json_parse(const char *bytes, size_t len, size_t flags, struct error *err);
+ * ("line 3, column 9: …"). Integers beyond 64 bits become reals, as everywhere in JavaScript; in a
+ * document that holds one, so do those beyond 2^53. Returns a new reference, or NULL with code
+ * ERROR_SYNTAX. */
+json_t *json_parse(const char *bytes, size_t len, struct error *err);
 
 /* Refuses members that are not in the list (ends in NULL): "colour: unknown field". Also refuses a
  * value that is not an object. */

@@ -99,7 +99,7 @@ static void write_row(struct store_txn *txn, const struct key_row *row)
 static struct key_row *read_row(struct slice record, struct error *err)
 {
     struct key_row *row = xcalloc(1, sizeof *row);
-    json_t *json = json_parse(record.ptr, record.len, 0, err);
+    json_t *json = json_parse(record.ptr, record.len, err);
     const char *id = NULL, *name = NULL, *digest = NULL;
     int kind = 0, role = 0;
     int64_t created = 0, used = 0;
@@ -233,6 +233,15 @@ bool keys_create(struct uplift *uplift, enum key_kind kind, enum key_role role, 
     return true;
 }
 
+/* Whether nobody could make keys any more without this one. Under the lock. */
+static bool is_last_admin(const struct keys *keys, const struct key_row *row)
+{
+    for (const struct key_row *other = keys->first; other; other = other->next)
+        if (other != row && other->info.role == KEY_ROLE_ADMIN)
+            return false;
+    return row->info.role == KEY_ROLE_ADMIN;
+}
+
 /* Takes the row out first, so that it ends at once; puts it back where the store refuses. */
 bool keys_revoke(struct uplift *uplift, const char *id, struct error *err)
 {
@@ -242,6 +251,11 @@ bool keys_revoke(struct uplift *uplift, const char *id, struct error *err)
     while (*at && strcmp((*at)->info.id, id) != 0)
         at = &(*at)->next;
     struct key_row *row = *at;
+    if (row && is_last_admin(keys, row)) {
+        pthread_rwlock_unlock(&keys->lock);
+        return error_set(err, ERROR_CONFLICT, NULL,
+                         "it is the last key of role admin: make another one first");
+    }
     if (row) {
         *at = row->next;
         row->next = NULL;

@@ -36,6 +36,7 @@ int key_role_of(const char *word);
 /* Makes a key; the secret is written to `secret`. On disk when it returns. */
 bool keys_create(struct uplift *uplift, enum key_kind kind, enum key_role role, const char *name,
                  char secret[KEY_SECRET_MAX], struct key_info *info, struct error *err);
+/* ERROR_NOT_FOUND; ERROR_CONFLICT for the last key of role admin. */
 bool keys_revoke(struct uplift *uplift, const char *id, struct error *err);
 /* {"keys": [{id, kind, role, name, created_at, last_used_at}]}: never a secret. New reference. */
 json_t *keys_list(struct uplift *uplift, struct error *err);

@@ -84,7 +84,7 @@ static json_t *read_summary(struct slice *rest, struct error *err)
     json_t *summary = NULL;
     if (unkey_u8(rest, &version) && version == LOOK_VERSION && take_length(rest, &len) &&
         len <= rest->len)
-        summary = json_parse(rest->ptr, len, 0, &wrong);
+        summary = json_parse(rest->ptr, len, &wrong);
     if (!summary) {
         damaged(err);
         return NULL;
@@ -114,7 +114,7 @@ static bool unpack(struct slice rest, struct look *out, struct error *err)
     json_t *whole = NULL;
     if (uncompress((Bytef *)plain, &plain_len, (const Bytef *)rest.ptr, rest.len) == Z_OK &&
         plain_len == len)
-        whole = json_parse(plain, len, 0, &wrong);
+        whole = json_parse(plain, len, &wrong);
     free(plain);
     out->results = json_incref(json_object_get(whole, "results"));
     out->counted = json_incref(json_object_get(whole, "counted"));

@@ -305,7 +305,7 @@ bool metric_counts_differently(const struct metric *a, const struct metric *b)
 struct metric *metric_from_stored(const char *text, size_t len, struct error *err)
 {
     struct error why = {0};
-    json_t *whole = json_parse(text, len, 0, &why);
+    json_t *whole = json_parse(text, len, &why);
     struct metric *metric = whole ? parse(whole, &why) : NULL;
     json_decref(whole);
     if (!metric)

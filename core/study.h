@@ -48,11 +48,6 @@
 
 #include "core/error.h"
 
-/* Reads the text of a study: json_parse, where integers above 2^63 (sums of squares) become reals
- * and all others stay exact, so that a count of 2^53 + 1 is seen to be too large. Returns a new
- * reference, or NULL with *err (ERROR_SYNTAX: line and column). Thread-safe. */
-json_t *study_parse(const char *bytes, size_t len, struct error *err);
-
 /* Analyses a study. Returns a new report (the caller owns it: json_decref), or NULL with *err:
  * ERROR_INVALID or ERROR_UNSUPPORTED, and the place. `study` is only read; thread-safe as long as
  * nobody changes it meanwhile. No figure of a report is NaN or infinite: a figure that there is not

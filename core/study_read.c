@@ -475,13 +475,6 @@ static bool read_metrics(struct study_reader *reader, json_t *json)
     return fine;
 }
 
-json_t *study_parse(const char *bytes, size_t len, struct error *err)
-{
-    struct error first = {0};
-    json_t *study = json_parse(bytes, len, 0, &first);
-    return study ? study : json_parse(bytes, len, JSON_DECODE_INT_AS_REAL, err);
-}
-
 bool study_read(json_t *json, struct study *study, struct error *err)
 {
     static const char *const fields[] = {"design",     "variants",   "metrics",

@@ -12,7 +12,7 @@ void analyze_post(struct request *request)
     if (request->body.len == 0)
         error_set(&err, ERROR_SYNTAX, NULL, "a study is needed");
     else
-        study = study_parse(request->body.ptr, request->body.len, &err);
+        study = json_parse(request->body.ptr, request->body.len, &err);
     if (study)
         report = study_analyze(study, &err);
     respond_result(request, MHD_HTTP_OK, report, &err);

@@ -7,17 +7,21 @@
 #include <string.h>
 #include <strings.h>
 
-static const char *find_secret(const struct request *request)
+/* *in_address: it was given as ?key=, where others may read it. */
+static const char *find_secret(const struct request *request, bool *in_address)
 {
+    static const char *const takes_address[] = {"/v1/events", "/v1/stream"};
     const char *header = request_header(request, "Authorization");
     if (header && strncasecmp(header, "Bearer ", 7) == 0)
         return header + 7 + strspn(header + 7, " ");
     header = request_header(request, "X-API-Key");
     if (header)
         return header;
-    /* Beacons cannot set headers. */
-    if (request->route && strcmp(request->route->path, "/v1/events") == 0)
-        return request_query(request, "key");
+    /* Beacons and event sources cannot set headers. */
+    *in_address = true;
+    for (size_t i = 0; i < sizeof takes_address / sizeof *takes_address; i++)
+        if (strcmp(request->route->path, takes_address[i]) == 0)
+            return request_query(request, "key");
     return NULL;
 }
 
@@ -64,12 +68,16 @@ bool auth_check(struct request *request, enum access access, struct error *err)
 {
     if (access == ACCESS_ANYONE || (access == ACCESS_OPERATOR && from_this_machine(request)))
         return true;
-    const char *secret = find_secret(request);
+    bool in_address = false;
+    const char *secret = find_secret(request, &in_address);
     if (!secret || !*secret)
         return error_set(err, ERROR_UNAUTHORIZED, NULL,
                          "a key is needed: Authorization: Bearer KEY, or X-API-Key: KEY");
     if (!keys_verify(request->uplift, slice_of(secret), &request->key))
         return error_set(err, ERROR_UNAUTHORIZED, NULL, "the key is not known, or was revoked");
+    if (in_address && access == ACCESS_CLIENT && request->key.kind != KEY_CLIENT)
+        return error_set(err, ERROR_DENIED, "key",
+                         "only a client key may be in the address of events: it is public");
     if (!allowed(&request->key, access))
         return error_set(err, ERROR_DENIED, NULL, "a %s key%s%s may not do this",
                          key_kind_word(request->key.kind), request->key.role ? " of role " : "",

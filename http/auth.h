@@ -6,8 +6,8 @@
 #include "http/request.h"
 #include "http/router.h"
 
-/* Reads the key of the request (Authorization: Bearer, X-API-Key, or ?key= for events) into
- * request->key and checks it against the route. False with *err: ERROR_UNAUTHORIZED or
+/* Reads the key of the request (Authorization: Bearer, X-API-Key, or ?key= for events and streams)
+ * into request->key and checks it against the route. False with *err: ERROR_UNAUTHORIZED or
  * ERROR_DENIED. */
 bool auth_check(struct request *request, enum access access, struct error *err);
 

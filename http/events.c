@@ -25,7 +25,7 @@ static json_t *read_body(struct request *request, struct error *err)
     for (size_t line = 1; at < end; line++) {
         const char *stop = memchr(at, '\n', (size_t)(end - at));
         size_t len = stop ? (size_t)(stop - at) : (size_t)(end - at);
-        json_t *item = len ? json_parse(at, len, 0, &line_err) : NULL;
+        json_t *item = len ? json_parse(at, len, &line_err) : NULL;
         if (len && !item) {
             bool first = line == 1;
             if (!first) {

@@ -24,7 +24,7 @@ json_t *request_json(struct request *request, bool optional, struct error *err)
             error_set(err, ERROR_SYNTAX, NULL, "a body of JSON is needed");
         return NULL;
     }
-    return json_parse(request->body.ptr, request->body.len, 0, err);
+    return json_parse(request->body.ptr, request->body.len, err);
 }
 
 bool request_version(struct request *request, int64_t *version, struct error *err)

@@ -46,19 +46,34 @@ static void add_header(struct request *request, const char *name, const char *va
         MHD_add_response_header(request->ready, name, value);
 }
 
-static void make(struct request *request, int status, const char *type, const char *bytes,
-                 size_t len)
+/* Takes over the response. */
+static void set(struct request *request, int status, const char *type,
+                struct MHD_Response *response)
 {
+    if (!response)
+        error_fatal("out of memory for an answer");
     if (request->ready)
         MHD_destroy_response(request->ready);
     request->status = status;
-    request->ready =
-        MHD_create_response_from_buffer(len, (void *)(uintptr_t)bytes, MHD_RESPMEM_MUST_COPY);
-    if (!request->ready)
-        error_fatal("out of memory for an answer of %zu bytes", len);
+    request->ready = response;
     add_header(request, "Content-Type", type);
     add_header(request, "X-Request-Id", request->id);
     add_header(request, "X-Content-Type-Options", "nosniff");
+}
+
+static void make(struct request *request, int status, const char *type, const char *bytes,
+                 size_t len)
+{
+    set(request, status, type,
+        MHD_create_response_from_buffer(len, (void *)(uintptr_t)bytes, MHD_RESPMEM_MUST_COPY));
+}
+
+void respond_reader(struct request *request, const char *type, MHD_ContentReaderCallback read,
+                    MHD_ContentReaderFreeCallback release, void *data)
+{
+    set(request, MHD_HTTP_OK, type,
+        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 4096, read, data, release));
+    add_header(request, "Cache-Control", "no-store");
 }
 
 void respond_text(struct request *request, int status, const char *type, const char *bytes,
@@ -87,8 +102,8 @@ void respond_problem(struct request *request, int status, const struct error *er
 {
     char line[ERROR_LINE_MAX];
     json_t *problem = json_pack("{s:s, s:s, s:i, s:s, s:s}", "type", "about:blank", "title",
-                                error_words(err->code), "status", status, "detail",
-                                error_line(err, line), "request_id", request->id);
+                                MHD_get_reason_phrase_for((unsigned)status), "status", status,
+                                "detail", error_line(err, line), "request_id", request->id);
     if (*err->place)
         json_object_set_new(
             problem, "errors",
@@ -96,7 +111,7 @@ void respond_problem(struct request *request, int status, const struct error *er
     send_json(request, status, "application/problem+json", problem);
     if (status == MHD_HTTP_UNAUTHORIZED)
         add_header(request, "WWW-Authenticate", "Bearer");
-    if (status == MHD_HTTP_SERVICE_UNAVAILABLE)
+    if (status == MHD_HTTP_SERVICE_UNAVAILABLE || status == MHD_HTTP_TOO_MANY_REQUESTS)
         add_header(request, "Retry-After", "1");
 }
 
@@ -115,15 +130,21 @@ void respond_result(struct request *request, int status, json_t *json, const str
         respond_error(request, err);
 }
 
+void respond_tagged(struct request *request, int status, json_t *json, const char *etag)
+{
+    respond_json(request, status, json);
+    add_header(request, "ETag", etag);
+}
+
 void respond_versioned(struct request *request, int status, json_t *json, const struct error *err)
 {
     char etag[32];
     json_int_t version = json_integer_value(json_object_get(json, "version"));
     snprintf(etag, sizeof etag, "\"%lld\"", (long long)version);
-    bool there = json != NULL;
-    respond_result(request, status, json, err);
-    if (there)
-        add_header(request, "ETag", etag);
+    if (json)
+        respond_tagged(request, status, json, etag);
+    else
+        respond_error(request, err);
 }
 
 bool respond_suspend(struct request *request)

@@ -12,6 +12,12 @@ void respond_json(struct request *request, int status, json_t *json);
 void respond_result(struct request *request, int status, json_t *json, const struct error *err);
 /* A definition with its version as ETag. */
 void respond_versioned(struct request *request, int status, json_t *json, const struct error *err);
+/* JSON, taken over, with an ETag. */
+void respond_tagged(struct request *request, int status, json_t *json, const char *etag);
+/* A body without end that `read` gives (see MHD_ContentReaderCallback); `release` is called with
+ * its data at the end. */
+void respond_reader(struct request *request, const char *type, MHD_ContentReaderCallback read,
+                    MHD_ContentReaderFreeCallback release, void *data);
 /* application/problem+json (RFC 9457). */
 void respond_error(struct request *request, const struct error *err);
 /* The same with a status of its own. */

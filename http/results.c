@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Results, looks and health of an experiment. */
+#include <sodium.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/analysis.h"
+#include "core/json.h"
 #include "core/when.h"
 #include "http/response.h"
+#include "http/results_csv.h"
 #include "http/router.h"
 
 static bool read_options(const struct request *request, struct results_options *options,
@@ -13,11 +17,6 @@ static bool read_options(const struct request *request, struct results_options *
     const char *phase = request_query(request, "phase"), *as_of = request_query(request, "as_of");
     *options = (struct results_options){.phase = 0, .as_of = -1};
     char *end = NULL;
-    /* Refused, not ignored: whoever asks for a part must not take the whole for it. */
-    static const char *const later[] = {"format", "segment"};
-    for (size_t i = 0; i < sizeof later / sizeof *later; i++)
-        if (request_query(request, later[i]))
-            return error_set(err, ERROR_UNSUPPORTED, later[i], "is not available in this version");
     if (phase) {
         long number = strtol(phase, &end, 10);
         if (*end || end == phase || number < 1 || number > UINT16_MAX)
@@ -29,37 +28,116 @@ static bool read_options(const struct request *request, struct results_options *
     return true;
 }
 
+static bool read_format(const struct request *request, bool *csv, struct error *err)
+{
+    const char *format = request_query(request, "format");
+    *csv = format && strcmp(format, "csv") == 0;
+    return !format || *csv || strcmp(format, "json") == 0 ||
+           error_set(err, ERROR_INVALID, "format", "must be json or csv");
+}
+
+/* Leaves the segment of that name. */
+static bool choose_segment(json_t *results, const char *name, struct error *err)
+{
+    json_t *segments = json_object_get(results, "segments"), *segment, *kept = json_array();
+    size_t i;
+    json_array_foreach(segments, i, segment)
+    {
+        const char *here = json_string_value(json_object_get(segment, "segment"));
+        if (here && strcmp(here, name) == 0)
+            json_array_append(kept, segment);
+    }
+    bool found = json_array_size(kept) > 0;
+    json_object_set_new(results, "segments", kept);
+    return found || error_set(err, ERROR_NOT_FOUND, "segment",
+                              "the experiment has no segment '%.64s'", name);
+}
+
 static json_t *results(struct request *request, struct error *err)
 {
     struct results_options options;
+    const char *segment = request_query(request, "segment");
     if (!read_options(request, &options, err))
         return NULL;
-    return analysis_results(request->uplift, slice_of(request->place), &options, err);
+    json_t *found = analysis_results(request->uplift, slice_of(request->place), &options, err);
+    if (found && segment && !choose_segment(found, segment, err)) {
+        json_decref(found);
+        return NULL;
+    }
+    return found;
+}
+
+/* The ETag is that of the figures: the time of asking is not among them. */
+static void etag_of(const json_t *results, char etag[40])
+{
+    json_t *timeless = json_copy((json_t *)results);
+    json_object_del(timeless, "as_of");
+    char *text = json_text(timeless);
+    unsigned char digest[16];
+    crypto_generichash(digest, sizeof digest, (const unsigned char *)text, strlen(text), NULL, 0);
+    etag[0] = '"';
+    sodium_bin2hex(etag + 1, 33, digest, sizeof digest);
+    memcpy(etag + 33, "\"", 2);
+    free(text);
+    json_decref(timeless);
+}
+
+static void respond_csv(struct request *request, const json_t *found,
+                        void (*write)(const json_t *results, struct text *out))
+{
+    struct text text;
+    text_init(&text, 64 << 20);
+    write(found, &text);
+    respond_text(request, MHD_HTTP_OK, "text/csv; charset=utf-8", text.ptr, text.len,
+                 "Cache-Control", "no-store");
+    text_release(&text);
 }
 
 void results_get(struct request *request)
 {
     struct error err = {0};
-    json_t *found = results(request, &err);
-    respond_result(request, MHD_HTTP_OK, found, &err);
+    bool csv;
+    char etag[40];
+    json_t *found = read_format(request, &csv, &err) ? results(request, &err) : NULL;
+    const char *match = request_header(request, "If-None-Match");
+    if (!found) {
+        respond_error(request, &err);
+        return;
+    }
+    etag_of(found, etag);
+    if (csv)
+        respond_csv(request, found, results_csv);
+    else if (match && strcmp(match, etag) == 0)
+        respond_text(request, MHD_HTTP_NOT_MODIFIED, "application/json", "", 0, "ETag", etag);
+    else
+        respond_tagged(request, MHD_HTTP_OK, json_incref(found), etag);
+    json_decref(found);
 }
 
 /* One part of the results under its name. */
-static void respond_part(struct request *request, const char *name)
+static void respond_part(struct request *request, json_t *found, const char *name,
+                         const struct error *err)
 {
-    struct error err = {0};
-    json_t *found = results(request, &err);
     json_t *part = found ? json_pack("{s:O}", name, json_object_get(found, name)) : NULL;
     json_decref(found);
-    respond_result(request, MHD_HTTP_OK, part, &err);
+    respond_result(request, MHD_HTTP_OK, part, err);
 }
 
 void looks_get(struct request *request)
 {
-    respond_part(request, "looks");
+    struct error err = {0};
+    bool csv;
+    json_t *found = read_format(request, &csv, &err) ? results(request, &err) : NULL;
+    if (found && csv) {
+        respond_csv(request, found, results_csv_looks);
+        json_decref(found);
+    } else {
+        respond_part(request, found, "looks", &err);
+    }
 }
 
 void health_get(struct request *request)
 {
-    respond_part(request, "health");
+    struct error err = {0};
+    respond_part(request, results(request, &err), "health", &err);
 }

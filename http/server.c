@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <sodium.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -15,14 +16,18 @@
 #include <unistd.h>
 
 #include "http/auth.h"
+#include "http/limit.h"
 #include "http/page.h"
 #include "http/request.h"
 #include "http/response.h"
 #include "http/router.h"
+#include "http/stream.h"
+#include "http/watch.h"
 
 enum {
     CONNECTIONS_MAX = 2000,
     TIMEOUT_SECONDS = 30,
+    ARRIVE_SECONDS = 60,
     MEMORY_LIMIT = 32 << 10,
     DISCARD_MAX = 16 << 20, /* bytes of a refused body that are read to keep the answer readable */
 };
@@ -31,6 +36,10 @@ struct server {
     struct MHD_Daemon *daemon; /* set at start */
     struct uplift *uplift;     /* set at start */
     uint16_t port;             /* set at start */
+    struct limit *limit;       /* set at start */
+    struct watch *watch;       /* set at start */
+    struct streams *streams;   /* set at start */
+    pthread_t ticker;
     atomic_uint_fast64_t answers[6];
     atomic_size_t held; /* requests that sleep until the writer answers */
     atomic_bool ending;
@@ -72,6 +81,11 @@ bool server_ending(const struct server *server)
     return atomic_load(&server->ending);
 }
 
+struct streams *server_streams(const struct server *server)
+{
+    return server->streams;
+}
+
 /* Refuses a request whose body may still come. */
 static void refuse(struct request *request, int status, enum error_code code, const char *words)
 {
@@ -83,7 +97,10 @@ static void find_route(struct request *request, char allowed[64])
 {
     request->route = router_find(request->method, request->path, request->place, allowed);
     if (request->route) {
-        auth_check(request, request->route->access, &request->refused);
+        if (auth_check(request, request->route->access, &request->refused) &&
+            !limit_take(request->server->limit, request->key.id, watch_now()))
+            refuse(request, MHD_HTTP_TOO_MANY_REQUESTS, ERROR_BUSY,
+                   "this key asks more often than it may; try again in a second");
         return;
     }
     bool reads = strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
@@ -186,6 +203,7 @@ static enum MHD_Result on_request(void *data, struct MHD_Connection *connection,
     /* A request that sleeps belongs to the writer from the moment that it was queued: nothing of it
      * may be read here until libmicrohttpd calls again, which is after it was resumed. */
     if (!request->suspended) {
+        watch_handled(request->server->watch, connection);
         handle(request);
         if (request->suspended)
             return MHD_YES;
@@ -196,10 +214,10 @@ static enum MHD_Result on_request(void *data, struct MHD_Connection *connection,
 static void on_completed(void *data, struct MHD_Connection *connection, void **context,
                          enum MHD_RequestTerminationCode why)
 {
-    (void)data;
-    (void)connection;
-    (void)why;
+    struct server *server = data;
     struct request *request = *context;
+    (void)why;
+    watch_answered(server->watch, connection);
     if (!request)
         return;
     if (request->ready)
@@ -226,6 +244,30 @@ static bool read_address(const struct server_options *options, struct sockaddr_s
     return true;
 }
 
+/* Once a second: cuts what does not arrive, wakes streams. */
+static void *tick(void *data)
+{
+    struct server *server = data;
+    const struct timespec pause = {.tv_nsec = 250000000};
+    for (unsigned quarter = 0; !atomic_load(&server->ending); quarter++) {
+        nanosleep(&pause, NULL);
+        if (quarter % 4 != 3)
+            continue;
+        watch_cut(server->watch);
+        streams_tick(server->streams);
+    }
+    return NULL;
+}
+
+static void release(struct server **server)
+{
+    limit_free(&(*server)->limit);
+    watch_free(&(*server)->watch);
+    streams_free(&(*server)->streams);
+    free(*server);
+    *server = NULL;
+}
+
 struct server *server_start(struct uplift *uplift, const struct server_options *options,
                             struct error *err)
 {
@@ -242,17 +284,23 @@ struct server *server_start(struct uplift *uplift, const struct server_options *
                      (address.ss_family == AF_INET6 ? MHD_USE_IPv6 : 0u);
     struct server *server = xcalloc(1, sizeof *server);
     server->uplift = uplift;
+    server->limit = limit_new(options->rate, options->rate);
+    server->watch = watch_new(options->arrive_seconds ? options->arrive_seconds : ARRIVE_SECONDS);
+    server->streams = streams_new(uplift);
     server->daemon = MHD_start_daemon(
         flags, options->port, NULL, NULL, on_request, server, MHD_OPTION_SOCK_ADDR, &address,
         MHD_OPTION_THREAD_POOL_SIZE, threads, MHD_OPTION_CONNECTION_LIMIT, limit,
         MHD_OPTION_CONNECTION_TIMEOUT, timeout, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)MEMORY_LIMIT, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
+        (size_t)MEMORY_LIMIT, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
+        MHD_OPTION_NOTIFY_CONNECTION, watch_notify, server->watch, MHD_OPTION_END);
     if (!server->daemon) {
         error_set_errno(err, ERROR_IO, "--listen", "cannot listen on %s port %u", options->address,
                         options->port);
-        free(server);
+        release(&server);
         return NULL;
     }
+    if (pthread_create(&server->ticker, NULL, tick, server) != 0)
+        error_fatal("cannot start a thread");
     const union MHD_DaemonInfo *info =
         MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_BIND_PORT);
     server->port = info ? info->port : options->port;
@@ -266,6 +314,8 @@ static void drain(struct server *server)
 {
     const struct timespec pause = {.tv_nsec = 20000000};
     atomic_store(&server->ending, true);
+    pthread_join(server->ticker, NULL);
+    streams_end(server->streams);
     while (atomic_load(&server->held) > 0)
         nanosleep(&pause, NULL);
     for (int i = 0; i < 10; i++) {
@@ -286,6 +336,5 @@ void server_stop(struct server **server)
     MHD_stop_daemon((*server)->daemon);
     if (listening >= 0)
         close(listening);
-    free(*server);
-    *server = NULL;
+    release(server);
 }

@@ -20,7 +20,11 @@ struct server_options {
     unsigned threads;         /* 0: one a processor */
     unsigned connections_max; /* 0: 2,000 */
     unsigned timeout_seconds; /* of a connection that neither sends nor takes; 0: 30 */
+    unsigned arrive_seconds;  /* for a request to arrive whole; 0: 60 */
+    double rate;              /* requests a second that a key may make; 0: as many as it likes */
 };
+
+struct streams;
 
 /* Listens and answers until server_stop. */
 struct server *server_start(struct uplift *uplift, const struct server_options *options,
@@ -32,6 +36,8 @@ uint16_t server_port(const struct server *server);
 /* Answers so far by class of status (2, 3, 4, 5), and counting one. */
 uint64_t server_answers(const struct server *server, int class);
 void server_count(struct server *server, int status);
+
+struct streams *server_streams(const struct server *server);
 
 /* Before a request is suspended, and after it was resumed: the server does not end between the two.
  * server_hold is false, and nothing is held, once the server is ending. Any thread. */

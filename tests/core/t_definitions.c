@@ -65,7 +65,7 @@ static int teardown(void **state)
 static json_t *read_json(const char *text)
 {
     struct error err = {0};
-    json_t *value = json_parse(text, strlen(text), 0, &err);
+    json_t *value = json_parse(text, strlen(text), &err);
     assert_string_equal(err.message, "");
     return value;
 }

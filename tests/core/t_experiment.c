@@ -15,7 +15,7 @@
 static json_t *read_json(const char *text)
 {
     struct error err = {0};
-    json_t *value = json_parse(text, strlen(text), 0, &err);
+    json_t *value = json_parse(text, strlen(text), &err);
     assert_non_null(value);
     return value;
 }

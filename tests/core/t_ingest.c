@@ -319,7 +319,7 @@ static void test_events__refusals_by_index_and_the_others_go_on(void **state)
                       "draft", "a") ", " X("exp", "c") ", " X("exp", "b") "]",
                   2, 0,
                   "[{\"index\": 1, \"error\": \"must be an object\"},"
-                  " {\"index\": 2, \"error\": \"value: must be a number\"},"
+                  " {\"index\": 2, \"error\": \"value: must be a finite number\"},"
                   " {\"index\": 3, \"error\": \"experiment: there is no experiment 'none'\"},"
                   " {\"index\": 4, \"error\": \"experiment: 'draft' has not been started\"},"
                   " {\"index\": 5, \"error\": \"variant: 'exp' has no variant 'c'\"}]");

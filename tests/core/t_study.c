@@ -102,7 +102,7 @@ static void compare(const json_t *want, const json_t *got, const json_t *tol, co
 static json_t *parse(const char *text)
 {
     struct error err = {0};
-    json_t *value = study_parse(text, strlen(text), &err);
+    json_t *value = json_parse(text, strlen(text), &err);
     if (!value)
         fail_msg("%s: %s", text, err.message);
     return value;

@@ -171,12 +171,20 @@ describe('the interface', () => {
     assert.equal((await ask(server, '/v1/experiments/exp', { name: 'N' }, right)).status, 200);
   });
 
-  test('what results cannot do yet is refused, not ignored', async () => {
-    for (const query of ['format=csv', 'segment=device']) {
-      const { status, body } = await ask(server, `/v1/experiments/exp/results?${query}`);
-      assert.equal(status, 422, query);
-      assert.match(body.detail, /not available/);
-    }
+  test('results by segment, as CSV, and not again where nothing changed', async () => {
+    const unknown = await ask(server, '/v1/experiments/exp/results?segment=planet');
+    assert.equal(unknown.status, 404);
+    assert.equal(unknown.body.errors[0].place, 'segment');
+    assert.equal((await ask(server, '/v1/experiments/exp/results?format=xml')).body.errors[0].place, 'format');
+    const headers = { 'X-API-Key': server.key };
+    const csv = await fetch(`${server.url}/v1/experiments/exp/results?format=csv`, { headers });
+    assert.match(csv.headers.get('content-type'), /text\/csv/);
+    const lines = (await csv.text()).trim().split('\r\n').filter((line) => !line.startsWith('#'));
+    const { body } = await ask(server, '/v1/experiments/exp/results');
+    assert.equal(lines.length, 1 + body.metrics.reduce((sum, metric) => sum + metric.comparisons.length, 0));
+    const tag = (await fetch(`${server.url}/v1/experiments/exp/results`, { headers })).headers.get('etag');
+    const again = await fetch(`${server.url}/v1/experiments/exp/results`, { headers: { ...headers, 'If-None-Match': tag } });
+    assert.equal(again.status, 304);
   });
 
   test('the description names every route', async () => {

@@ -10,7 +10,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct error err = {0}, ignored = {0};
-    json_t *input = json_parse((const char *)data, size, 0, &err);
+    json_t *input = json_parse((const char *)data, size, &err);
     json_t *attributes = json_array_get(input, 1), *groups = json_array_get(input, 2);
     if (!json_is_array(input) || !json_array_size(input)) {
         json_decref(input);

@@ -25,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct error err = {0};
     gsl_set_error_handler_off();
-    json_t *study = study_parse((const char *)data, size, &err);
+    json_t *study = json_parse((const char *)data, size, &err);
     if (!study)
         return 0;
     json_t *report = study_analyze(study, &err);
@@ -33,7 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (report) {
         check_figures(report);
         char *text = json_text(report);
-        json_t *again = json_parse(text, strlen(text), 0, &err);
+        json_t *again = json_parse(text, strlen(text), &err);
         must(again && json_equal(report, again));
         json_decref(again);
         free(text);
