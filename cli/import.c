@@ -5,21 +5,19 @@
  *
  * The experiment is dated one day back: covariates before its start, exposures at it, outcomes
  * behind it. It is stopped at the end, so its data is complete and no decision is too early. */
-#include <ctype.h>
-#include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "cli/command.h"
+#include "cli/import_parts.h"
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "cli/report.h"
 #include "core/analysis.h"
 #include "core/csv.h"
 #include "core/definitions.h"
+#include "core/health.h"
 #include "core/json.h"
 #include "core/uplift.h"
 
@@ -42,199 +40,7 @@ static const char help[] =
     "  --report FORMAT             text or json [text]\n"
     "  --help                      print this help\n";
 
-enum { OUTCOMES_MAX = 32, VARIANTS_MAX = 64, BATCH = 2000, SHOWN_MAX = 20 };
-
-struct outcome {
-    char column[256], key[128];
-    const char *kind; /* "binary", "mean", or NULL: to be found */
-    bool decrease;
-    int at, covariate; /* columns; covariate -1: none */
-    bool words_only;   /* so far every value was yes or no */
-};
-
-struct import {
-    const char *path, *data, *experiment, *variant, *control, *customer, *method, *effect, *report;
-    struct option_values outcome_words, covariate_words, segment_words;
-    struct outcome outcomes[OUTCOMES_MAX];
-    size_t outcome_count;
-    int variant_at, customer_at, segments_at[OPTION_VALUES_MAX];
-    char *variants[VARIANTS_MAX]; /* values as in the file; owned */
-    size_t variant_count;
-    uint64_t rows, refused;
-    int64_t started_at;
-    struct uplift *uplift;
-};
-
-/* --- values --------------------------------------------------------------------------------- */
-
-/* 1 and 0 for yes and no, -1 for anything else. */
-static int yes_or_no(const char *text)
-{
-    static const char *const yes[] = {"true", "yes", "1", "t", "y"};
-    static const char *const no[] = {"false", "no", "0", "f", "n"};
-    for (size_t i = 0; i < 5; i++) {
-        if (strcasecmp(text, yes[i]) == 0)
-            return 1;
-        if (strcasecmp(text, no[i]) == 0)
-            return 0;
-    }
-    return -1;
-}
-
-static bool read_value(const char *text, bool binary, double *value)
-{
-    int word = yes_or_no(text);
-    char *end = NULL;
-    if (binary || word >= 0) {
-        *value = word;
-        return word >= 0;
-    }
-    *value = strtod(text, &end);
-    return end != text && !*end && fabs(*value) <= 1e15;
-}
-
-/* A key of the model from a column or a variant: other letters become '-'. */
-static void make_key(const char *text, char out[128])
-{
-    size_t len = 0;
-    for (; *text && len < 64; text++) {
-        char c = (char)tolower((unsigned char)*text);
-        bool word = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-        bool mark = (c == '.' || c == '_' || c == '-') && len > 0;
-        if (word || mark)
-            out[len++] = c;
-        else if (len > 0 && out[len - 1] != '-')
-            out[len++] = '-';
-    }
-    while (len > 1 && out[len - 1] == '-')
-        len--;
-    out[len] = '\0';
-    if (!len)
-        snprintf(out, 128, "x");
-}
-
-/* --- the mapping ---------------------------------------------------------------------------- */
-
-static bool find_column(const struct csv *csv, const char *option, const char *name, int *at,
-                        struct error *err)
-{
-    *at = csv_column(csv, name);
-    return *at >= 0 ||
-           error_set(err, ERROR_INVALID, option, "the file has no column '%.100s'", name);
-}
-
-static bool read_outcome(struct import *import, const struct csv *csv, const char *word,
-                         struct error *err)
-{
-    if (import->outcome_count == OUTCOMES_MAX)
-        return error_set(err, ERROR_INVALID, "--outcome", "more than %d", OUTCOMES_MAX);
-    struct outcome *outcome = &import->outcomes[import->outcome_count++];
-    *outcome = (struct outcome){.covariate = -1, .words_only = true};
-    snprintf(outcome->column, sizeof outcome->column, "%s", word);
-    char *kind = csv_column(csv, word) < 0 ? strchr(outcome->column, ':') : NULL;
-    if (kind) {
-        *kind++ = '\0';
-        char *goal = strchr(kind, ':');
-        if (goal)
-            *goal++ = '\0';
-        if (goal && strcmp(goal, "decrease") != 0 && strcmp(goal, "increase") != 0)
-            return error_set(err, ERROR_INVALID, "--outcome", "'%s': must be decrease", goal);
-        outcome->decrease = goal && strcmp(goal, "decrease") == 0;
-        if (*kind && strcmp(kind, "binary") != 0 && strcmp(kind, "mean") != 0)
-            return error_set(err, ERROR_INVALID, "--outcome", "'%s': must be binary or mean", kind);
-        outcome->kind = strcmp(kind, "binary") == 0 ? "binary" : *kind ? "mean" : NULL;
-    }
-    make_key(outcome->column, outcome->key);
-    return find_column(csv, "--outcome", outcome->column, &outcome->at, err);
-}
-
-static bool read_covariate(struct import *import, const struct csv *csv, const char *word,
-                           struct error *err)
-{
-    char column[256];
-    const char *colon = strrchr(word, ':');
-    if (!colon || (size_t)(colon - word) >= sizeof column)
-        return error_set(err, ERROR_INVALID, "--covariate", "must be COLUMN:OUTCOME");
-    snprintf(column, sizeof column, "%.*s", (int)(colon - word), word);
-    for (size_t i = 0; i < import->outcome_count; i++)
-        if (strcmp(import->outcomes[i].column, colon + 1) == 0)
-            return find_column(csv, "--covariate", column, &import->outcomes[i].covariate, err);
-    return error_set(err, ERROR_INVALID, "--covariate", "'%s' is not an outcome", colon + 1);
-}
-
-static bool read_mapping(struct import *import, const struct csv *csv, struct error *err)
-{
-    bool ok = find_column(csv, "--variant", import->variant, &import->variant_at, err);
-    import->customer_at = -1;
-    if (ok && import->customer)
-        ok = find_column(csv, "--customer", import->customer, &import->customer_at, err);
-    for (size_t i = 0; ok && i < import->outcome_words.count; i++)
-        ok = read_outcome(import, csv, import->outcome_words.values[i], err);
-    for (size_t i = 0; ok && i < import->covariate_words.count; i++)
-        ok = read_covariate(import, csv, import->covariate_words.values[i], err);
-    for (size_t i = 0; ok && i < import->segment_words.count; i++)
-        ok = find_column(csv, "--segment", import->segment_words.values[i], &import->segments_at[i],
-                         err);
-    return ok;
-}
-
-/* --- first reading: kinds and variants ------------------------------------------------------ */
-
-static bool note_variant(struct import *import, const char *value, struct error *err)
-{
-    for (size_t i = 0; i < import->variant_count; i++)
-        if (strcmp(import->variants[i], value) == 0)
-            return true;
-    if (import->variant_count == VARIANTS_MAX)
-        return error_set(err, ERROR_INVALID, "--variant", "the column holds more than %d values",
-                         VARIANTS_MAX);
-    import->variants[import->variant_count++] = xstrdup(value);
-    return true;
-}
-
-static bool control_first(struct import *import, struct error *err)
-{
-    size_t i = 0;
-    if (import->variant_count < 2)
-        return error_set(err, ERROR_INVALID, "--variant", "the column holds fewer than 2 values");
-    while (import->control && i < import->variant_count &&
-           strcmp(import->variants[i], import->control) != 0)
-        i++;
-    if (i == import->variant_count)
-        return error_set(err, ERROR_INVALID, "--control", "no row has '%.100s'", import->control);
-    char *control = import->variants[i];
-    memmove(import->variants + 1, import->variants, i * sizeof *import->variants);
-    import->variants[0] = control;
-    return true;
-}
-
-static bool first_reading(struct import *import, struct error *err)
-{
-    struct csv *csv = csv_open(import->path, err);
-    struct csv_row row;
-    bool ok = csv && read_mapping(import, csv, err);
-    while (ok) {
-        struct error bad = {0};
-        enum csv_result result = csv_next(csv, &row, &bad);
-        if (result == CSV_END)
-            break;
-        if (result == CSV_FAILED) {
-            *err = bad;
-            ok = false;
-        } else if (result == CSV_ROW) {
-            if (row.fields[import->variant_at].len > 0)
-                ok = note_variant(import, row.fields[import->variant_at].ptr, err);
-            for (size_t i = 0; i < import->outcome_count; i++)
-                if (yes_or_no(row.fields[import->outcomes[i].at].ptr) < 0)
-                    import->outcomes[i].words_only = false;
-        }
-    }
-    csv_free(&csv);
-    for (size_t i = 0; i < import->outcome_count; i++)
-        if (!import->outcomes[i].kind)
-            import->outcomes[i].kind = import->outcomes[i].words_only ? "binary" : "mean";
-    return ok && control_first(import, err);
-}
+enum { BATCH = 2000, SHOWN_MAX = 20 };
 
 /* --- definitions ---------------------------------------------------------------------------- */
 
@@ -244,24 +50,26 @@ static bool is_made(json_t *made)
     return made != NULL;
 }
 
+static json_t *metric_input(const struct import *import, const struct import_outcome *outcome)
+{
+    json_t *input =
+        json_pack("{s:s, s:s, s:s, s:s+++, s:s}", "key", outcome->key, "name", outcome->column,
+                  "kind", outcome->kind, "event", import->experiment, ".", outcome->key, "", "goal",
+                  outcome->decrease ? "decrease" : "increase");
+    if (outcome->covariate >= 0)
+        json_object_set_new(input, "covariate_days", json_integer(1));
+    return input;
+}
+
 static bool make_metrics(struct import *import, struct definition_change *change, struct error *err)
 {
-    for (size_t i = 0; i < import->outcome_count; i++) {
-        const struct outcome *outcome = &import->outcomes[i];
-        json_t *input =
-            json_pack("{s:s, s:s, s:s, s:s+++, s:s}", "key", outcome->key, "name", outcome->column,
-                      "kind", outcome->kind, "event", import->experiment, ".", outcome->key, "",
-                      "goal", outcome->decrease ? "decrease" : "increase");
-        if (outcome->covariate >= 0)
-            json_object_set_new(input, "covariate_days", json_integer(1));
-        bool ok = is_made(uplift_metric_create(import->uplift, change, input, err));
+    bool ok = true;
+    for (size_t i = 0; ok && i < import->outcome_count; i++) {
+        json_t *input = metric_input(import, &import->outcomes[i]);
+        ok = is_made(uplift_metric_create(import->uplift, change, input, err));
         json_decref(input);
-        if (!ok) {
-            error_prefix(err, "--outcome");
-            return false;
-        }
     }
-    return true;
+    return ok;
 }
 
 static json_t *experiment_input(const struct import *import)
@@ -270,7 +78,7 @@ static json_t *experiment_input(const struct import *import)
            *secondary = json_array();
     for (size_t i = 0; i < import->variant_count; i++) {
         char key[128];
-        make_key(import->variants[i], key);
+        import_key(import->variants[i], key);
         json_array_append_new(variants,
                               json_pack("{s:s, s:s}", "key", key, "name", import->variants[i]));
     }
@@ -282,6 +90,45 @@ static json_t *experiment_input(const struct import *import)
                      "variants", variants, "segments", segments, "metrics", "primary", primary,
                      "secondary", secondary, "design", "method", import->method, "effect",
                      import->effect);
+}
+
+/* Whether a key is free; else says so with the option that gave it. */
+static bool is_free(json_t *found, const char *option, const char *what, const char *key,
+                    struct error *err)
+{
+    bool taken = found != NULL;
+    json_decref(found);
+    return !taken || error_set(err, ERROR_CONFLICT, option, "there is %s '%s' already", what, key);
+}
+
+/* Everything that can be wrong with the definitions is found before the first one is written. */
+static bool definitions_fit(const struct import *import, struct error *err)
+{
+    struct error none = {0};
+    struct slice key = slice_of(import->experiment);
+    if (!is_free(uplift_experiment_get(import->uplift, key, &none), "--experiment", "an experiment",
+                 import->experiment, err))
+        return false;
+    for (size_t i = 0; i < import->outcome_count; i++) {
+        const struct import_outcome *outcome = &import->outcomes[i];
+        if (!is_free(uplift_metric_get(import->uplift, slice_of(outcome->key), &none), "--outcome",
+                     "a metric", outcome->key, err))
+            return false;
+        json_t *input = metric_input(import, outcome);
+        struct metric *metric = metric_create(input, 1, import->started_at, err);
+        json_decref(input);
+        if (!metric) {
+            error_prefix(err, "--outcome");
+            return false;
+        }
+        metric_unref(&metric);
+    }
+    json_t *input = experiment_input(import);
+    struct experiment *experiment = experiment_create(input, 1, import->started_at, err);
+    json_decref(input);
+    bool fits = experiment != NULL;
+    experiment_unref(&experiment);
+    return fits;
 }
 
 static bool make_experiment(struct import *import, struct definition_change *change,
@@ -304,12 +151,17 @@ static void refuse(struct import *import, uint64_t line, const char *why)
                 (unsigned long long)line, why);
 }
 
-static json_t *outcome_event(const struct import *import, const struct outcome *outcome,
-                             const char *customer, double value, int64_t at)
+/* With an id of its own, so that two rows that say the same of a customer are two events. */
+static json_t *outcome_event(const struct import *import, const struct import_outcome *outcome,
+                             const struct csv_row *row, const char *customer, double value,
+                             int64_t at)
 {
-    return json_pack("{s:s, s:s, s:s+++, s:f, s:I}", "type", "outcome", "customer", customer,
-                     "name", import->experiment, ".", outcome->key, "", "value", value, "at",
-                     (json_int_t)at);
+    char id[200];
+    snprintf(id, sizeof id, "%s.%s.%llu", import->experiment, outcome->key,
+             (unsigned long long)row->line);
+    return json_pack("{s:s, s:s, s:s, s:s+++, s:f, s:I}", "id", id, "type", "outcome", "customer",
+                     customer, "name", import->experiment, ".", outcome->key, "", "value", value,
+                     "at", (json_int_t)at);
 }
 
 /* The events of one row, or why there are none. */
@@ -322,7 +174,7 @@ static const char *row_events(const struct import *import, const struct csv_row 
         return "no variant";
     if (!*customer || strlen(customer) > 256)
         return "the customer must be 1 to 256 bytes";
-    make_key(variant, key);
+    import_key(variant, key);
     json_t *attributes = json_object();
     for (size_t i = 0; i < import->segment_words.count; i++)
         json_object_set_new(attributes, import->segment_words.values[i],
@@ -332,20 +184,20 @@ static const char *row_events(const struct import *import, const struct csv_row 
                                             "variant", key, "at", (json_int_t)import->started_at,
                                             "attributes", attributes));
     for (size_t i = 0; i < import->outcome_count; i++) {
-        const struct outcome *outcome = &import->outcomes[i];
+        const struct import_outcome *outcome = &import->outcomes[i];
         bool binary = strcmp(outcome->kind, "binary") == 0;
         double value, before = 0;
-        if (!read_value(row->fields[outcome->at].ptr, binary, &value))
+        if (!import_value(row->fields[outcome->at].ptr, binary, &value))
             return "an outcome cannot be read";
         if (outcome->covariate >= 0 &&
-            !read_value(row->fields[outcome->covariate].ptr, binary, &before))
+            !import_value(row->fields[outcome->covariate].ptr, binary, &before))
             return "a covariate cannot be read";
         if (before != 0)
-            json_array_append_new(events, outcome_event(import, outcome, customer, before,
+            json_array_append_new(events, outcome_event(import, outcome, row, customer, before,
                                                         import->started_at - 1000));
         if (value != 0)
-            json_array_append_new(
-                events, outcome_event(import, outcome, customer, value, import->started_at + 1000));
+            json_array_append_new(events, outcome_event(import, outcome, row, customer, value,
+                                                        import->started_at + 1000));
     }
     return NULL;
 }
@@ -416,10 +268,27 @@ static bool second_reading(struct import *import, struct error *err)
 
 /* --- all of it ------------------------------------------------------------------------------ */
 
+/* Ids that came more than once: what was made of them must be known. */
+static void tell_repeats(const struct import *import, const json_t *results)
+{
+    const json_t *check = health_check(json_object_get(results, "health"), "crossovers");
+    const json_t *evidence = json_object_get(check, "evidence");
+    long long crossed = json_integer_value(json_object_get(evidence, "customers"));
+    long long customers = crossed;
+    size_t i;
+    json_t *row;
+    json_array_foreach(json_object_get(json_object_get(results, "experiment"), "variants"), i, row)
+        customers += json_integer_value(json_object_get(row, "exposed"));
+    if ((long long)import->rows > customers)
+        fprintf(stderr, "%lld rows repeat a customer: their outcomes are added up\n",
+                (long long)import->rows - customers);
+    if (crossed > 0)
+        fprintf(stderr, "%lld customers are in more than one variant: left out\n", crossed);
+}
+
 static bool print_report(const struct import *import, struct error *err)
 {
-    const struct results_options options = {.as_of = -1};
-    json_t *results = analysis_results(import->uplift, slice_of(import->experiment), &options, err);
+    json_t *results = analysis_look(import->uplift, slice_of(import->experiment), err);
     if (!results)
         return false;
     if (strcmp(import->report, "json") == 0) {
@@ -429,18 +298,13 @@ static bool print_report(const struct import *import, struct error *err)
     } else {
         report_print(results, stdout);
     }
+    tell_repeats(import, results);
     json_decref(results);
     return true;
 }
 
-static bool run(struct import *import, struct error *err)
+static bool send_all(struct import *import, struct error *err)
 {
-    if (!first_reading(import, err))
-        return false;
-    import->uplift = uplift_open(import->data, &clock_system, err);
-    if (!import->uplift)
-        return false;
-    import->started_at = uplift_now(import->uplift) - WHEN_DAY;
     struct definition_change change = {.who = "import", .at = import->started_at};
     struct definition_change last = {.who = "import", .at = -1};
     bool ok = make_metrics(import, &change, err) && make_experiment(import, &change, err) &&
@@ -450,6 +314,18 @@ static bool run(struct import *import, struct error *err)
               print_report(import, err);
     fprintf(stderr, "%llu rows imported, %llu refused\n", (unsigned long long)import->rows,
             (unsigned long long)import->refused);
+    return ok;
+}
+
+static bool run(struct import *import, struct error *err)
+{
+    if (!import_read(import, err))
+        return false;
+    import->uplift = uplift_open(import->data, &clock_system, err);
+    if (!import->uplift)
+        return false;
+    import->started_at = uplift_now(import->uplift) - WHEN_DAY;
+    bool ok = definitions_fit(import, err) && send_all(import, err);
     uplift_close(&import->uplift);
     return ok;
 }

@@ -67,8 +67,8 @@ static bool read_outcome(json_t *json, struct event *event, struct error *err)
     event->has_value =
         !json_is_null(json_object_get(json, "value")) && json_object_get(json, "value") != NULL;
     return read_text(json, "name", JSON_REQUIRED, 1, EVENT_NAME_MAX, &event->name, err) &&
-           json_read_number(json, JSON_TOP, "value", JSON_OPTIONAL, -1e15, 1e15, &event->value,
-                            err);
+           json_read_number(json, JSON_TOP, "value", JSON_OPTIONAL, -EVENT_VALUE_MAX,
+                            EVENT_VALUE_MAX, &event->value, err);
 }
 
 static bool read_feedback(json_t *json, struct event *event, struct error *err)

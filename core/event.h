@@ -19,6 +19,9 @@
 #define EVENT_NAME_MAX       128
 #define EVENT_COMMENT_MAX    4096
 #define EVENT_ATTRIBUTES_MAX 8192
+/* The most that one outcome may count for, either way. Its square is then below 1e20, so that a
+ * tally from which it is taken away again (two doubles a sum) is what it was to within 1e-9. */
+#define EVENT_VALUE_MAX 1e10
 /* How far ahead of the server's clock an event may be, in milliseconds. */
 #define EVENT_AHEAD_MAX INT64_C(86400000)
 

@@ -349,6 +349,28 @@ static void test_sum__takes_away_what_it_added(void **state)
     assert_true(sum_value(&sum) > -1e-6 && sum_value(&sum) < 1e-6);
 }
 
+/* The largest values that an event may have come and go among small ones. */
+static void test_tally__is_as_before_when_the_largest_units_leave(void **state)
+{
+    (void)state;
+    seed = 11;
+    struct tally tally = {0}, before;
+    struct contribution small = {.value = 3.25, .pre = 0.1, .den = 2, .score = -1};
+    for (int i = 0; i < 50; i++)
+        tally_count(&tally, &small, 1);
+    before = tally;
+    struct contribution large[40];
+    for (int i = 0; i < 40; i++) {
+        double value = EVENT_VALUE_MAX / (double)(1 + draw(5));
+        large[i] =
+            (struct contribution){.value = value, .pre = value / 3, .den = value / 7, .score = -1};
+        tally_count(&tally, &large[i], 1);
+    }
+    for (int i = 40; i-- > 0;)
+        tally_count(&tally, &large[(i * 7) % 40], -1);
+    assert_true(tally_agrees(&tally, &before));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -356,6 +378,7 @@ int main(void)
         cmocka_unit_test(test_ledger__windows_covariates_and_first_answers),
         cmocka_unit_test(test_ledger__a_time_ahead_counts_as_its_arrival),
         cmocka_unit_test(test_sum__takes_away_what_it_added),
+        cmocka_unit_test(test_tally__is_as_before_when_the_largest_units_leave),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests_name("ledger", tests, NULL, NULL);
