@@ -11,12 +11,13 @@
 #include "core/uplift.h"
 
 static const char help[] =
-    "Usage: uplift check --data DIR\n"
+    "Usage: uplift check --data DIR [--repair]\n"
     "Recomputes every unit and every tally from the history of events and compares.\n"
     "A recount that a crash cut off is finished first; nothing else is changed.\n"
     "Exits 1 where something differs.\n"
     "\n"
     "  --data DIR    the data folder; no server may run on it\n"
+    "  --repair      count everything anew from history first, whatever is stored\n"
     "  --help        print this help\n";
 
 enum { SHOWN_MAX = 100 };
@@ -71,11 +72,38 @@ static bool check(struct uplift *uplift, uint64_t *differences, struct error *er
     return ok;
 }
 
+struct repair {
+    struct uplift *uplift;
+    struct outcome outcome;
+};
+
+static bool run_repair(void *data, struct ingest_run *run, struct error *err)
+{
+    struct repair *repair = data;
+    struct catalog *catalog = catalog_acquire(&repair->uplift->catalog);
+    bool ok = ledger_repair(run->txn, run->tallies, catalog, progress, &repair->outcome, err);
+    catalog_release(&repair->uplift->catalog, catalog);
+    return ok;
+}
+
+static bool repair(struct uplift *uplift, struct error *err)
+{
+    struct repair repair = {.uplift = uplift};
+    wait_for_rebuild(uplift);
+    progress_start(&repair.outcome.progress, "counting anew");
+    bool ok = ingest_call(uplift->ingest, run_repair, &repair, err);
+    progress_done(&repair.outcome.progress);
+    return ok;
+}
+
 int check_command(int argc, char **argv)
 {
     const char *data = NULL;
+    bool repairs = false;
     const struct option_row rows[] = {
-        {.name = "data", .kind = OPTION_TEXT, .out = &data, .required = true}, {0}};
+        {.name = "data", .kind = OPTION_TEXT, .out = &data, .required = true},
+        {.name = "repair", .kind = OPTION_FLAG, .out = &repairs},
+        {0}};
     struct options options = {.command = "check", .help = help, .list = rows};
     enum options_result result = options_read(&options, argc, argv);
     if (result != OPTIONS_GO)
@@ -84,7 +112,7 @@ int check_command(int argc, char **argv)
     char line[ERROR_LINE_MAX];
     uint64_t differences = 0;
     struct uplift *uplift = uplift_open(data, &clock_system, &err);
-    bool ok = uplift && check(uplift, &differences, &err);
+    bool ok = uplift && (!repairs || repair(uplift, &err)) && check(uplift, &differences, &err);
     uplift_close(&uplift);
     if (!ok)
         fprintf(stderr, "uplift check: %s\n", error_line(&err, line));

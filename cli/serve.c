@@ -30,7 +30,9 @@ static const char help[] =
     "The first start on a new folder prints an admin key once. SIGTERM or SIGINT ends the "
     "server.\n";
 
-enum { HOUSEKEEPING_SECONDS = 60, EXPIRE_MOST = 10000 };
+/* A minute's round looks at EXPIRE_ROUNDS times EXPIRE_MOST rows of what is remembered to refuse
+ * duplicates, each in a transaction of its own between those of others. */
+enum { HOUSEKEEPING_SECONDS = 60, EXPIRE_MOST = 10000, EXPIRE_ROUNDS = 30 };
 
 /* "[::1]:80" or "127.0.0.1:80" into its parts. */
 static bool read_listen(const char *text, char address[64], int *port)
@@ -68,21 +70,39 @@ static bool welcome(struct uplift *uplift, const char *address, unsigned port, s
     return true;
 }
 
-static bool expire(void *data, struct ingest_run *run, struct error *err)
+struct expiry {
+    struct uplift *uplift;
+    struct store_key from; /* where the next look begins */
+    bool more;
+};
+
+static bool expire_some(void *data, struct ingest_run *run, struct error *err)
 {
+    struct expiry *expiry = data;
     (void)err;
-    ledger_expire_seen(run->txn, uplift_now(data), EXPIRE_MOST);
+    expiry->more =
+        ledger_expire_seen(run->txn, uplift_now(expiry->uplift), EXPIRE_MOST, &expiry->from);
     return true;
+}
+
+static bool expire(struct expiry *expiry, struct error *err)
+{
+    bool ok = true;
+    expiry->more = true;
+    for (int i = 0; ok && expiry->more && i < EXPIRE_ROUNDS; i++)
+        ok = ingest_call(expiry->uplift->ingest, expire_some, expiry, err);
+    return ok;
 }
 
 /* Waits for the signal that ends the server, and keeps house meanwhile. */
 static void wait_for_end(struct uplift *uplift, const sigset_t *signals)
 {
     const struct timespec pause = {.tv_sec = HOUSEKEEPING_SECONDS};
+    struct expiry expiry = {.uplift = uplift};
     while (sigtimedwait(signals, NULL, &pause) < 0) {
         struct error err = {0};
         char line[ERROR_LINE_MAX];
-        if (!ingest_call(uplift->ingest, expire, uplift, &err) || !keys_save(uplift, &err) ||
+        if (!expire(&expiry, &err) || !keys_save(uplift, &err) ||
             !analysis_keep_house(uplift, &err))
             fprintf(stderr, "uplift serve: housekeeping: %s\n", error_line(&err, line));
     }

@@ -47,30 +47,48 @@ static struct ingest_job *take_group(struct ingest *ingest)
     return group;
 }
 
+/* Runs the jobs in one transaction; false, and nothing of it happened. */
+static bool run_together(struct ingest *ingest, struct ingest_job *group, struct error *err)
+{
+    struct ingest_run run = {.txn = store_write(ingest->store, err)};
+    if (!run.txn)
+        return false;
+    run.tallies = tally_set_new(run.txn);
+    bool ok = true;
+    for (struct ingest_job *job = group; ok && job; job = job->next)
+        ok = job->run(job->data, &run, err);
+    ok = ok && tally_set_flush(run.tallies, run.txn, err);
+    if (ok)
+        ok = store_commit(&run.txn, err);
+    else
+        store_abort(&run.txn);
+    tally_set_free(&run.tallies);
+    if (ok)
+        atomic_fetch_add(&ingest->commits, 1);
+    else if (err->code == ERROR_NONE)
+        error_set(err, ERROR_IO, NULL, "the write failed");
+    return ok;
+}
+
+static void finish(struct ingest *ingest, struct ingest_job *job, const struct error *err)
+{
+    atomic_fetch_sub(&ingest->waiting, job->weight);
+    job->done(job->data, err);
+}
+
 static void run_group(struct ingest *ingest, struct ingest_job *group)
 {
     struct error err = {0};
-    struct ingest_run run = {.txn = store_write(ingest->store, &err)};
-    bool ok = run.txn != NULL;
-    if (ok)
-        run.tallies = tally_set_new(run.txn);
-    for (struct ingest_job *job = group; ok && job; job = job->next)
-        ok = job->run(job->data, &run, &err);
-    if (ok)
-        tally_set_flush(run.tallies, run.txn);
-    if (ok)
-        ok = store_commit(&run.txn, &err);
-    else
-        store_abort(&run.txn);
-    if (ok)
-        atomic_fetch_add(&ingest->commits, 1);
-    else if (err.code == ERROR_NONE)
-        error_set(&err, ERROR_IO, NULL, "the write failed");
-    tally_set_free(&run.tallies);
+    bool ok = run_together(ingest, group, &err);
+    /* Damage that one job meets is no reason to refuse the others. */
+    bool apart = !ok && err.code == ERROR_CORRUPT && group->next;
     for (struct ingest_job *job = group, *next; job; job = next) {
+        struct error own = {0};
         next = job->next;
-        atomic_fetch_sub(&ingest->waiting, job->weight);
-        job->done(job->data, &err);
+        job->next = NULL;
+        if (apart)
+            run_together(ingest, job, &own);
+        finish(ingest, job, apart ? &own : &err);
     }
 }
 

@@ -21,8 +21,8 @@ struct ingest_run {
 };
 
 struct ingest_job {
-    /* Called by the writer. False with *err: of a shared job it fails the whole group, so it must
-     * only fail where the store does. */
+    /* Called by the writer. False with *err fails the whole group; with ERROR_CORRUPT its jobs are
+     * then run once more, each by itself, so a job must be fit to be run twice. */
     bool (*run)(void *data, struct ingest_run *run, struct error *err);
     /* Called last; err->code is ERROR_NONE when all is on disk. The job may free itself here. */
     void (*done)(void *data, const struct error *err);

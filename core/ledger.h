@@ -88,7 +88,15 @@ bool ledger_check(struct store_txn *txn, const struct catalog *catalog,
                   void (*progress)(void *data, double done), void *data, uint64_t *differences,
                   struct error *err);
 
-/* Expires what `seen` remembers from before `now` - LEDGER_SEEN_DAYS; at most `most` rows. */
-void ledger_expire_seen(struct store_txn *txn, int64_t now, size_t most);
+/* Counts everything anew from history, whatever the units and tallies on disk are. `tallies` is an
+ * empty set of this transaction. For the writer, alone: one transaction, so that a repair is done
+ * or not. */
+bool ledger_repair(struct store_txn *txn, struct tally_set *tallies, const struct catalog *catalog,
+                   void (*progress)(void *data, double done), void *data, struct error *err);
+
+/* Looks at up to `most` rows of `seen` from *from on (empty: the first one) and takes out those
+ * from before `now` - LEDGER_SEEN_DAYS. *from is then where to go on, or empty at the end. Returns
+ * whether there are more. */
+bool ledger_expire_seen(struct store_txn *txn, int64_t now, size_t most, struct store_key *from);
 
 #endif

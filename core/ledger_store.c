@@ -364,28 +364,35 @@ struct meeting {
     uint16_t phase;
 };
 
-enum { MEETINGS_MAX = 4096 };
+struct meetings {
+    struct meeting *list;
+    size_t count, room;
+};
 
-static void add_meeting(struct meeting *list, size_t *count, const struct experiment *experiment,
-                        uint16_t phase)
+static void add_meeting(struct meetings *met, const struct experiment *experiment, uint16_t phase)
 {
-    for (size_t i = 0; i < *count; i++)
-        if (list[i].experiment == experiment && list[i].phase == phase)
+    for (size_t i = 0; i < met->count; i++)
+        if (met->list[i].experiment == experiment && met->list[i].phase == phase)
             return;
-    if (*count < MEETINGS_MAX)
-        list[(*count)++] = (struct meeting){experiment, phase};
+    if (met->count == met->room) {
+        met->room = met->room ? 2 * met->room : 16;
+        met->list = xrealloc(met->list, met->room * sizeof *met->list);
+    }
+    met->list[met->count++] = (struct meeting){experiment, phase};
 }
 
-static size_t meetings(struct store_txn *txn, uint64_t customer, const struct event *events,
-                       size_t count, const struct catalog *catalog, struct meeting *list)
+/* The caller frees the list. */
+static struct meetings meetings_of(struct store_txn *txn, uint64_t customer,
+                                   const struct event *events, size_t count,
+                                   const struct catalog *catalog)
 {
-    size_t used = 0;
+    struct meetings met = {NULL, 0, 0};
     for (size_t i = 0; i < count; i++) {
         const struct experiment *experiment =
             events[i].type == EVENT_EXPOSURE ? catalog_experiment(catalog, events[i].name) : NULL;
         int epoch = experiment ? experiment_epoch_at(experiment, event_time(&events[i])) : -1;
         if (epoch >= 0)
-            add_meeting(list, &used, experiment, experiment->epochs[epoch].phase);
+            add_meeting(&met, experiment, experiment->epochs[epoch].phase);
     }
     struct store_key prefix = customer_key(customer, UNIT);
     struct store_cursor *cursor = store_walk(txn, STORE_CUSTOMER, key_slice(&prefix), NO_SLICE);
@@ -399,10 +406,10 @@ static size_t meetings(struct store_txn *txn, uint64_t customer, const struct ev
                                                   ? catalog_experiment_numbered(catalog, number)
                                                   : NULL;
         if (experiment)
-            add_meeting(list, &used, experiment, phase);
+            add_meeting(&met, experiment, phase);
     }
     store_walk_end(&cursor);
-    return used;
+    return met;
 }
 
 bool ledger_customer(struct store_txn *txn, struct tally_set *tallies, uint64_t customer,
@@ -412,11 +419,11 @@ bool ledger_customer(struct store_txn *txn, struct tally_set *tallies, uint64_t 
     struct event *events = NULL;
     size_t count = 0;
     bool ok = ledger_history(txn, customer, &arena, &events, &count, err);
-    struct meeting *list = arena_alloc(&arena, MEETINGS_MAX * sizeof *list);
-    size_t met = ok ? meetings(txn, customer, events, count, catalog, list) : 0;
-    for (size_t i = 0; ok && i < met; i++)
-        ok = recount(txn, tallies, customer, events, count, list[i].experiment, list[i].phase,
-                     catalog, &arena, err);
+    struct meetings met = meetings_of(txn, customer, events, count, catalog);
+    for (size_t i = 0; ok && i < met.count; i++)
+        ok = recount(txn, tallies, customer, events, count, met.list[i].experiment,
+                     met.list[i].phase, catalog, &arena, err);
+    free(met.list);
     arena_release(&arena);
     return ok && store_healthy(txn, err);
 }
@@ -465,22 +472,64 @@ bool ledger_batch(struct store_txn *txn, struct tally_set *tallies, const unsign
     return ok;
 }
 
-void ledger_expire_seen(struct store_txn *txn, int64_t now, size_t most)
+bool ledger_expire_seen(struct store_txn *txn, int64_t now, size_t most, struct store_key *from)
 {
-    struct store_cursor *cursor = store_walk(txn, STORE_SEEN, NO_SLICE, NO_SLICE);
+    struct store_cursor *cursor = store_walk(txn, STORE_SEEN, NO_SLICE, key_slice(from));
     struct slice key, value;
     struct arena arena = {0};
     struct slice *old = arena_alloc(&arena, most * sizeof *old);
-    size_t count = 0;
-    while (count < most && store_next(cursor, &key, &value)) {
+    size_t count = 0, looked_at = 0;
+    bool more;
+    while ((more = store_next(cursor, &key, &value)) && looked_at++ < most) {
         uint64_t when = 0;
         if (!unkey_u64(&value, &when) || (int64_t)when <= now - LEDGER_SEEN_DAYS * WHEN_DAY)
             old[count++] = arena_slice(&arena, key);
     }
+    from->len = 0;
+    if (more)
+        key_bytes(from, key);
     store_walk_end(&cursor);
     for (size_t i = 0; i < count; i++)
         store_delete(txn, STORE_SEEN, old[i]);
     arena_release(&arena);
+    return more;
+}
+
+/* --- repair --------------------------------------------------------------------------------- */
+
+/* Takes out all rows with this prefix, whatever is in them. */
+static void delete_all(struct store_txn *txn, enum store_table table, struct slice prefix)
+{
+    enum { AT_ONCE = 1000 };
+    struct slice keys[AT_ONCE], value;
+    size_t count;
+    do {
+        struct arena arena = {0};
+        struct slice key;
+        struct store_cursor *cursor = store_walk(txn, table, prefix, NO_SLICE);
+        for (count = 0; count < AT_ONCE && store_next(cursor, &key, &value); count++)
+            keys[count] = arena_slice(&arena, key);
+        store_walk_end(&cursor);
+        for (size_t i = 0; i < count; i++)
+            store_delete(txn, table, keys[i]);
+        arena_release(&arena);
+    } while (count == AT_ONCE);
+}
+
+bool ledger_repair(struct store_txn *txn, struct tally_set *tallies, const struct catalog *catalog,
+                   void (*progress)(void *data, double done), void *data, struct error *err)
+{
+    uint64_t last = ledger_last_customer(txn);
+    bool ok = true;
+    delete_all(txn, STORE_TALLY, NO_SLICE);
+    for (uint64_t customer = 0; ok && (customer = ledger_next_customer(txn, customer + 1));) {
+        struct store_key units = customer_key(customer, UNIT);
+        delete_all(txn, STORE_CUSTOMER, key_slice(&units));
+        ok = ledger_customer(txn, tallies, customer, catalog, err);
+        if (progress)
+            progress(data, (double)customer / (double)last);
+    }
+    return ok && store_healthy(txn, err);
 }
 
 /* --- check ---------------------------------------------------------------------------------- */
@@ -509,9 +558,9 @@ static bool check_customer(struct check *check, uint64_t customer, const struct 
     char line[256];
     text_init(&record, 64 << 10);
     bool ok = ledger_history(check->txn, customer, &arena, &events, &count, err);
-    struct meeting *list = arena_alloc(&arena, MEETINGS_MAX * sizeof *list);
-    size_t met = ok ? meetings(check->txn, customer, events, count, catalog, list) : 0;
-    for (size_t i = 0; ok && i < met; i++) {
+    struct meetings met = meetings_of(check->txn, customer, events, count, catalog);
+    const struct meeting *list = met.list;
+    for (size_t i = 0; ok && i < met.count; i++) {
         struct unit unit;
         struct slice stored = NO_SLICE;
         struct store_key key = unit_key(customer, list[i].experiment->number, list[i].phase);
@@ -533,6 +582,7 @@ static bool check_customer(struct check *check, uint64_t customer, const struct 
         }
     }
     text_release(&record);
+    free(met.list);
     arena_release(&arena);
     return ok;
 }

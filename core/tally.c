@@ -176,6 +176,7 @@ struct tally_set {
     struct store_txn *txn; /* or NULL */
     struct entry **buckets;
     size_t bucket_count, count;
+    bool damaged; /* a record on disk could not be read */
 };
 
 struct tally_set *tally_set_new(struct store_txn *txn)
@@ -232,16 +233,20 @@ struct tally *tally_set_at(struct tally_set *set, const struct tally_name *name)
     struct entry *entry = xcalloc(1, sizeof *entry);
     entry->key = (struct slice){memcpy(xmalloc(key.len), key.bytes, key.len), key.len};
     struct slice record;
-    if (set->txn && store_get(set->txn, STORE_TALLY, entry->key, &record))
-        decode(record, &entry->tally); /* a damaged one is found and named by tally_each */
+    if (set->txn && store_get(set->txn, STORE_TALLY, entry->key, &record) &&
+        !decode(record, &entry->tally))
+        set->damaged = true;
     entry->next = *bucket;
     *bucket = entry;
     set->count++;
     return &entry->tally;
 }
 
-void tally_set_flush(struct tally_set *set, struct store_txn *txn)
+bool tally_set_flush(struct tally_set *set, struct store_txn *txn, struct error *err)
 {
+    if (set->damaged)
+        return error_set(err, ERROR_CORRUPT, NULL,
+                         "a tally on disk is damaged: uplift check --repair counts it anew");
     for (size_t i = 0; i < set->bucket_count; i++)
         for (struct entry *entry = set->buckets[i]; entry; entry = entry->next) {
             unsigned char record[RECORD_SIZE];
@@ -252,6 +257,7 @@ void tally_set_flush(struct tally_set *set, struct store_txn *txn)
                 store_put(txn, STORE_TALLY, entry->key,
                           (struct slice){(const char *)record, sizeof record});
         }
+    return true;
 }
 
 bool tally_set_each(const struct tally_set *set,

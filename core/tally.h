@@ -72,7 +72,7 @@ void tally_set_free(struct tally_set **set);
 /* The tally, to be changed; lives as long as the set. */
 struct tally *tally_set_at(struct tally_set *set, const struct tally_name *name);
 /* Writes all touched ones; those that are zero are deleted. */
-void tally_set_flush(struct tally_set *set, struct store_txn *txn);
+bool tally_set_flush(struct tally_set *set, struct store_txn *txn, struct error *err);
 /* Calls visit for each; stops and returns false where it returns false. */
 bool tally_set_each(const struct tally_set *set,
                     bool (*visit)(void *data, const struct tally_name *name,

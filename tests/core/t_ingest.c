@@ -448,9 +448,159 @@ static void test_rebuild__one_cut_off_is_begun_again(void **state)
 
 #define each(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
 
+/* --- damage --------------------------------------------------------------------------------- */
+
+/* Overwrites the value of the first row of a table with one byte. */
+static void damage(enum store_table table)
+{
+    struct error err = {0};
+    struct store *store = store_open(folder, 0, &err);
+    struct store_txn *txn = store_write(store, &err);
+    struct store_cursor *cursor = store_walk(txn, table, NO_SLICE, NO_SLICE);
+    struct slice key, value;
+    assert_true(store_next(cursor, &key, &value));
+    struct store_key kept = {0};
+    key_bytes(&kept, key);
+    store_walk_end(&cursor);
+    store_put(txn, table, key_slice(&kept), (struct slice){"!", 1});
+    assert_true(store_commit(&txn, &err));
+    store_close(&store);
+}
+
+static bool run_repair(void *data, struct ingest_run *run, struct error *err)
+{
+    struct uplift *uplift = data;
+    struct catalog *catalog = catalog_acquire(&uplift->catalog);
+    bool ok = ledger_repair(run->txn, run->tallies, catalog, NULL, NULL, err);
+    catalog_release(&uplift->catalog, catalog);
+    return ok;
+}
+
+static void test_damage__of_a_tally_is_told_and_repaired(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct uplift *uplift = open_uplift();
+    define(uplift);
+    json_decref(send(uplift, "[" X("exp", "a") ", " O("c", "") "]"));
+    uplift_close(&uplift);
+    damage(STORE_TALLY);
+    uplift = open_uplift();
+    json_t *body = json_loads("[{\"type\": \"exposure\", \"customer\": \"d\", \"experiment\":"
+                              " \"exp\", \"variant\": \"a\"}]",
+                              0, NULL);
+    assert_null(uplift_events(uplift, body, &err));
+    assert_int_equal(err.code, ERROR_CORRUPT);
+    err = (struct error){0};
+    assert_true(ingest_call(uplift->ingest, run_repair, uplift, &err));
+    assert_checked(uplift);
+    json_t *answer = uplift_events(uplift, body, &err);
+    assert_int_equal(json_integer_value(json_object_get(answer, "accepted")), 1);
+    json_decref(answer);
+    json_decref(body);
+    assert_checked(uplift);
+    uplift_close(&uplift);
+}
+
+struct fussy {
+    struct ingest_job job;
+    int runs;
+    bool damaged;
+    enum error_code code;
+    atomic_bool done;
+};
+
+static bool run_fussy(void *data, struct ingest_run *run, struct error *err)
+{
+    struct fussy *fussy = data;
+    (void)run;
+    fussy->runs++;
+    return !fussy->damaged || error_set(err, ERROR_CORRUPT, NULL, "found damage");
+}
+
+static void fussy_done(void *data, const struct error *err)
+{
+    struct fussy *fussy = data;
+    fussy->code = err->code;
+    atomic_store(&fussy->done, true);
+}
+
+static void test_damage__fails_only_the_job_that_meets_it(void **state)
+{
+    (void)state;
+    enum { COUNT = 5, BAD = 2 };
+    struct error err = {0};
+    struct store *store = store_open(folder, 0, &err);
+    struct ingest *ingest = ingest_start(store, 0);
+    struct gate gate;
+    struct ingest_job gate_job;
+    struct fussy jobs[COUNT] = {0};
+    shut(ingest, &gate, &gate_job);
+    for (int i = 0; i < COUNT; i++) {
+        jobs[i].damaged = i == BAD;
+        jobs[i].job = (struct ingest_job){
+            .run = run_fussy, .done = fussy_done, .data = &jobs[i], .weight = 1};
+        assert_true(ingest_submit(ingest, &jobs[i].job, &err));
+    }
+    release(&gate);
+    ingest_stop(&ingest);
+    for (int i = 0; i < COUNT; i++) {
+        assert_true(atomic_load(&jobs[i].done));
+        assert_int_equal(jobs[i].code, i == BAD ? ERROR_CORRUPT : ERROR_NONE);
+    }
+    store_close(&store);
+}
+
+static bool run_expire(void *data, struct ingest_run *run, struct error *err)
+{
+    struct store_key *from = data;
+    (void)err;
+    /* Three at a time, round and round: as many calls as it takes. */
+    for (int i = 0; i < 10; i++)
+        ledger_expire_seen(run->txn, now, 3, from);
+    return true;
+}
+
+static uint64_t seen(struct uplift *uplift)
+{
+    struct error err = {0};
+    struct store_txn *txn = store_read(uplift->store, &err);
+    uint64_t count = store_count(txn, STORE_SEEN);
+    store_abort(&txn);
+    return count;
+}
+
+static void test_seen__expires_in_slices_however_much_there_is(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct store_key from = {0};
+    struct uplift *uplift = open_uplift();
+    define(uplift);
+    for (int i = 0; i < 20; i++) {
+        char text[128];
+        snprintf(text, sizeof text,
+                 "[{\"type\": \"outcome\", \"name\": \"o\", \"id\": \"i%d\", \"customer\": \"c\"}]",
+                 i);
+        now = start + (i < 12 ? 0 : 5) * WHEN_DAY;
+        json_decref(send(uplift, text));
+    }
+    assert_int_equal(seen(uplift), 20);
+    now = start + 8 * WHEN_DAY;
+    assert_true(ingest_call(uplift->ingest, run_expire, &from, &err));
+    assert_int_equal(seen(uplift), 8);
+    now = start + 20 * WHEN_DAY;
+    assert_true(ingest_call(uplift->ingest, run_expire, &from, &err));
+    assert_int_equal(seen(uplift), 0);
+    uplift_close(&uplift);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        each(test_damage__of_a_tally_is_told_and_repaired),
+        each(test_damage__fails_only_the_job_that_meets_it),
+        each(test_seen__expires_in_slices_however_much_there_is),
         each(test_ingest__shares_commits_and_answers_after_them),
         each(test_ingest__one_commit_for_what_waits_together),
         each(test_ingest__a_full_queue_says_so),
