@@ -93,6 +93,21 @@ static bool ranges_hold(json_t *row)
     return json_array_size(expected) == k;
 }
 
+/* Without weights every range is as long as the SDK's equal weights are. */
+static bool equal_weights_hold(json_t *row)
+{
+    struct range ranges[64];
+    json_t *expected = json_array_get(row, 1);
+    double count = number_at(row, 0);
+    if (count < 1 || count > 64) /* no experiment has so many variants */
+        return count > 64 || json_array_size(expected) == 0;
+    bucket_ranges((size_t)count, 1, NULL, ranges);
+    for (size_t i = 0; i < (size_t)count; i++)
+        if (fabs(ranges[i].to - ranges[i].from - number_at(expected, i)) > 1e-8)
+            return false;
+    return json_array_size(expected) == (size_t)count;
+}
+
 static bool choice_holds(json_t *row)
 {
     struct range ranges[64];
@@ -124,6 +139,12 @@ static void test_bucket__ranges_agree_with_the_sdk_cases(void **state)
 {
     (void)state;
     run_cases("getBucketRange", 5, ranges_hold);
+}
+
+static void test_bucket__equal_weights_agree_with_the_sdk_cases(void **state)
+{
+    (void)state;
+    run_cases("getEqualWeights", 3, equal_weights_hold);
 }
 
 static void test_bucket__choices_agree_with_the_sdk_cases(void **state)
@@ -282,6 +303,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bucket__agrees_with_the_sdk_cases),
         cmocka_unit_test(test_bucket__ranges_agree_with_the_sdk_cases),
+        cmocka_unit_test(test_bucket__equal_weights_agree_with_the_sdk_cases),
         cmocka_unit_test(test_bucket__choices_agree_with_the_sdk_cases),
         cmocka_unit_test(test_bucket__hashes_utf16_code_units),
         cmocka_unit_test(test_bucket__more_coverage_moves_nobody),
