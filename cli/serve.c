@@ -24,7 +24,7 @@ static const char help[] =
     "  --connections N          at most so many at once [2000]\n"
     "  --timeout SECONDS        of a connection that neither sends nor takes [30]\n"
     "  --arrive SECONDS         for a request to arrive whole [60]\n"
-    "  --rate N                 requests a second that a key may make; 0: any number [50000]\n"
+    "  --rate N                 requests a second that a key may make; 0: any number [100000]\n"
     "  --help                   print this help\n"
     "\n"
     "The first start on a new folder prints an admin key once. SIGTERM or SIGINT ends the "
@@ -129,7 +129,7 @@ static bool run(const char *data, const struct server_options *options, struct e
 int serve_command(int argc, char **argv)
 {
     const char *data = NULL, *listen = "127.0.0.1:8080";
-    int64_t threads = 0, connections = 2000, timeout = 30, arrive = 60, rate = 50000;
+    int64_t threads = 0, connections = 2000, timeout = 30, arrive = 60, rate = 100000;
     const struct option_row rows[] = {
         {.name = "data", .kind = OPTION_TEXT, .out = &data, .required = true},
         {.name = "listen", .kind = OPTION_TEXT, .out = &listen},

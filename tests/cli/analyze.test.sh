@@ -6,6 +6,7 @@ set -u
 uplift=${UPLIFT_BIN:?run by make check}
 work=$(mktemp -d "${TMPDIR:-/tmp}/uplift-analyze.XXXXXX") || exit 1
 trap 'rm -rf "$work"' EXIT
+here=$PWD
 cd "$work" || exit 1
 
 count=0
@@ -146,6 +147,16 @@ printf '%68000000s' '{}' >in
 run
 check "a study past 64 MiB is refused" \
   refused 'uplift analyze: the study is larger than 64 MiB'
+
+# The examples of the manual are run as they stand there.
+page=${UPLIFT_SRCDIR:-$here}/doc/man/uplift-analyze.1
+{
+  printf '%s\n' 'uplift() { "$UPLIFT_BIN" "$@"; }'
+  awk '$1 == ".fi" { on = 0 } on { print } $1 == ".nf" { on = 1 }' "$page" | sed 's/\\-/-/g'
+} >examples
+sh examples >out 2>err
+status=$?
+check "every example of the manual gives a report" has_lines "$(grep -c '^\.nf' "$page")"
 
 echo "1..$count"
 exit $failed
