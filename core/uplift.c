@@ -9,6 +9,8 @@
 #include "core/arena.h"
 #include "core/definitions.h"
 #include "core/event.h"
+#include "core/event_alias.h"
+#include "core/json.h"
 #include "core/keys.h"
 #include "core/keys_private.h"
 #include "core/ledger.h"
@@ -150,31 +152,48 @@ static void parse_events(struct uplift_events *batch, json_t *list)
     catalog_release(&batch->uplift->catalog, catalog);
 }
 
-static json_t *event_list(json_t *body, struct error *err)
+/* How far our clock is ahead of the sender's, by when it says that it sent the body. */
+static bool read_skew(json_t *body, int64_t now, int64_t *skew, struct error *err)
 {
-    json_t *list = json_is_object(body) ? json_object_get(body, "batch") : NULL;
-    if (list && !json_is_array(list)) {
+    int64_t sent = now;
+    if (json_is_object(body) &&
+        !json_read_time(body, JSON_TOP, "sentAt", JSON_OPTIONAL, &sent, err))
+        return false;
+    *skew = now - sent;
+    return true;
+}
+
+/* The events of a body, each in our shape. New reference. */
+static json_t *event_list(json_t *body, int64_t now, struct error *err)
+{
+    json_t *batch = json_is_object(body) ? json_object_get(body, "batch") : NULL, *item;
+    int64_t skew = 0;
+    size_t i;
+    if (batch && !json_is_array(batch)) {
         error_set(err, ERROR_INVALID, "batch", "must be an array");
         return NULL;
     }
-    if (json_is_array(body))
-        list = body;
-    if (!list && !json_is_object(body)) {
+    if (batch && !read_skew(body, now, &skew, err))
+        return NULL;
+    if (!json_is_array(body) && !json_is_object(body)) {
         error_set(err, ERROR_INVALID, NULL, "must be an array of events or one event");
         return NULL;
     }
-    list = list ? json_incref(list) : json_pack("[O]", body);
-    if (json_array_size(list) > UPLIFT_EVENTS_MAX) {
-        json_decref(list);
+    json_t *given = batch ? batch : body;
+    if (json_is_array(given) && json_array_size(given) > UPLIFT_EVENTS_MAX) {
         error_set(err, ERROR_TOO_LARGE, NULL, "holds more than %d events", UPLIFT_EVENTS_MAX);
         return NULL;
     }
+    json_t *list = json_array();
+    if (!json_is_array(given))
+        json_array_append_new(list, event_unalias(given, 0));
+    json_array_foreach(given, i, item) json_array_append_new(list, event_unalias(item, skew));
     return list;
 }
 
 static struct uplift_events *events_new(struct uplift *uplift, json_t *body, struct error *err)
 {
-    json_t *list = event_list(body, err);
+    json_t *list = event_list(body, uplift_now(uplift), err);
     if (!list)
         return NULL;
     size_t room = json_array_size(list);

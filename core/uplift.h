@@ -63,8 +63,9 @@ static inline int64_t uplift_now(const struct uplift *uplift)
     return clock_now(&uplift->clock);
 }
 
-/* Events (model.md): `body` is an array, one object, or {"batch": [...]}. Every event is handled by
- * itself. *answer: {"accepted", "duplicates", "rejected": [{index, error}]}. */
+/* Events (model.md): `body` is an array, one object, or {"batch": [...], "sentAt"}, each event in
+ * our shape or in that of event_alias.h. Every event is handled by itself. *answer: {"accepted",
+ * "duplicates", "rejected": [{index, error}]}. */
 struct uplift_events; /* a batch on its way */
 
 /* Parses and queues. `done` is called once, by the writer thread (or at once, by this thread, where

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "core/event.h"
+#include "core/event_alias.h"
 
 static const int64_t now = INT64_C(1790000000000);
 
@@ -268,9 +269,68 @@ static void test_event__json_can_be_sent_again(void **state)
     }
 }
 
+/* --- other tools' shapes -------------------------------------------------------------------- */
+
+static void assert_unaliased(const char *given, int64_t skew, const char *expected)
+{
+    json_t *event = json_loads(given, 0, NULL), *want = json_loads(expected, 0, NULL);
+    assert_true(event && want);
+    json_t *got = event_unalias(event, skew);
+    if (!json_equal(got, want)) {
+        char *text = json_dumps(got, 0);
+        fail_msg("%s gives %s", given, text);
+    }
+    json_decref(got);
+    json_decref(want);
+    json_decref(event);
+}
+
+static void test_alias__names_of_others(void **state)
+{
+    (void)state;
+    static const char ours[] = "{\"type\": \"outcome\", \"customer\": \"c\", \"name\": \"o\"}";
+    assert_unaliased(ours, 5, ours);
+    assert_unaliased(
+        "{\"type\": \"outcome\", \"name\": \"o\", \"messageId\": \"m\", \"anonymousId\": "
+        "\"a\", \"userId\": \"u\", \"timestamp\": \"1970-01-01T00:00:01Z\"}",
+        500,
+        "{\"type\": \"outcome\", \"name\": \"o\", \"id\": \"m\", \"customer\": \"u\", "
+        "\"at\": 1500}");
+    assert_unaliased(
+        "{\"type\": \"outcome\", \"targetingKey\": \"t\", \"at\": 7, \"timestamp\": 9}", 3,
+        "{\"type\": \"outcome\", \"customer\": \"t\", \"at\": 7}");
+    /* What is wrong stays for the parser to name. */
+    assert_unaliased("{\"type\": \"outcome\", \"timestamp\": \"soon\", \"colour\": 1}", 3,
+                     "{\"type\": \"outcome\", \"at\": \"soon\", \"colour\": 1}");
+    assert_unaliased("[1]", 3, "[1]");
+}
+
+static void test_alias__track_messages(void **state)
+{
+    (void)state;
+    assert_unaliased(
+        "{\"type\": \"track\", \"event\": \"Experiment Viewed\", \"userId\": \"u\", "
+        "\"properties\": {\"experiment_id\": \"e\", \"variation_id\": \"b\", \"x\": 1}, "
+        "\"context\": {}, \"messageId\": \"m\"}",
+        0,
+        "{\"type\": \"exposure\", \"customer\": \"u\", \"experiment\": \"e\", "
+        "\"variant\": \"b\", \"id\": \"m\"}");
+    assert_unaliased(
+        "{\"type\": \"track\", \"event\": \"Order Completed\", \"anonymousId\": \"a\", "
+        "\"properties\": {\"revenue\": 25.5}, \"timestamp\": 1000}",
+        -400,
+        "{\"type\": \"outcome\", \"customer\": \"a\", \"name\": \"Order Completed\", "
+        "\"value\": 25.5, \"at\": 600}");
+    assert_unaliased("{\"type\": \"track\", \"event\": \"Signed Up\", \"userId\": \"u\"}", 0,
+                     "{\"type\": \"outcome\", \"customer\": \"u\", \"name\": \"Signed Up\"}");
+    assert_unaliased("{\"type\": \"track\"}", 0, "{\"type\": \"outcome\"}");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_alias__names_of_others),
+        cmocka_unit_test(test_alias__track_messages),
         cmocka_unit_test(test_event__refuses_with_the_place),
         cmocka_unit_test(test_event__takes_what_the_model_allows),
         cmocka_unit_test(test_event__bounds_texts),

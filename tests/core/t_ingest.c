@@ -351,6 +351,27 @@ static void test_events__a_body_that_is_none_is_refused_whole(void **state)
     uplift_close(&uplift);
 }
 
+static void test_events__of_other_tools_are_taken(void **state)
+{
+    (void)state;
+    struct uplift *uplift = open_uplift();
+    define(uplift);
+    assert_answer(
+        uplift,
+        "{\"sentAt\": 1790000000000, \"batch\": [{\"type\": \"track\", \"event\": "
+        "\"Experiment Viewed\", \"userId\": \"c\", \"messageId\": \"1\", \"timestamp\": "
+        "1790000000000, \"properties\": {\"experiment_id\": \"exp\", \"variation_id\": "
+        "\"a\"}}, {\"type\": \"track\", \"event\": \"o\", \"userId\": \"c\", \"messageId\": "
+        "\"2\", \"timestamp\": 1790000000500}, {\"type\": \"identify\", \"userId\": \"c\"}]}",
+        2, 0, "[{\"index\": 2, \"error\": \"type: must be one of exposure, outcome, feedback\"}]");
+    struct error err = {0};
+    json_t *body = json_pack("{s:s, s:[]}", "sentAt", "soon", "batch");
+    assert_null(uplift_events(uplift, body, &err));
+    assert_string_equal(err.place, "sentAt");
+    json_decref(body);
+    uplift_close(&uplift);
+}
+
 static void test_events__duplicates_of_every_kind(void **state)
 {
     (void)state;
@@ -607,6 +628,7 @@ int main(void)
         each(test_ingest__a_refused_call_leaves_no_trace),
         each(test_events__refusals_by_index_and_the_others_go_on),
         each(test_events__a_body_that_is_none_is_refused_whole),
+        each(test_events__of_other_tools_are_taken),
         each(test_events__duplicates_of_every_kind),
         each(test_rebuild__a_stop_that_reaches_back_counts_anew),
         each(test_rebuild__one_cut_off_is_begun_again),
