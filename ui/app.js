@@ -24,6 +24,17 @@ function sourceOf() {
   return `/v1/experiments/${encodeURIComponent(experiment)}/results${text && `?${text}`}`;
 }
 
+// Calls `refresh` when the server says that something on this page changed; asking every few seconds
+// goes on beside it, for where no stream is to be had. Returns how to stop.
+function listen(key, refresh) {
+  const stream = new EventSource(`/v1/stream?key=${encodeURIComponent(key)}`);
+  stream.addEventListener('change', (event) => {
+    const { experiments, results } = JSON.parse(event.data);
+    if (view !== 'results' || results.includes(experiment) || experiments.some((row) => row.key === experiment)) refresh();
+  });
+  return () => stream.close();
+}
+
 function SignIn({ onKey, wrong }) {
   const submit = (event) => {
     event.preventDefault();
@@ -101,7 +112,8 @@ function App() {
     };
     if (!still || !data) refresh();
     const timer = still ? 0 : setInterval(refresh, REFRESH_MS);
-    return () => { stopped = true; clearInterval(timer); };
+    const forget = still ? () => {} : listen(key, refresh);
+    return () => { stopped = true; clearInterval(timer); forget(); };
   }, [key, still, attempt]);
 
   const signIn = (value) => { keepKey(value); setWrong(''); setKey(value); };

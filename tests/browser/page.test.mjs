@@ -25,12 +25,13 @@ const bin = process.env.UPLIFT_BIN;
 const folder = mkdtempSync(join(tmpdir(), 'uplift-page-'));
 const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
   '--disable-background-networking', '--disable-component-update', '--disable-sync'];
-let server, url, key, browser, complaints;
+let server, url, key, writer, browser, complaints;
 
 before(async () => {
   const data = join(folder, 'demo');
   execFileSync(bin, ['demo', '--data', data, '--customers', '20000']);
   key = execFileSync(bin, ['key', 'create', '--data', data, '--role', 'viewer'], { encoding: 'utf8' }).trim();
+  writer = execFileSync(bin, ['key', 'create', '--data', data, '--kind', 'service'], { encoding: 'utf8' }).trim();
   server = spawn(bin, ['serve', '--data', data, '--listen', '127.0.0.1:0']);
   url = await new Promise((found, fail) => {
     let text = '';
@@ -55,10 +56,11 @@ after(async () => {
 const api = async (path) => (await fetch(url + path, { headers: { Authorization: `Bearer ${key}` } })).json();
 
 // A signed-in page at a path; what it complains of is gathered.
-async function open(path, options = {}) {
+async function open(path, options = {}, script = undefined) {
   const context = await browser.newContext({ locale: 'en-GB', viewport: { width: 1280, height: 900 }, ...options });
   const page = await context.newPage();
   complaints = [];
+  if (script) await page.addInitScript(script);
   page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
   page.on('pageerror', (error) => complaints.push(String(error)));
   page.on('request', (request) => request.url().startsWith(url) || request.url().startsWith('data:') || complaints.push(request.url()));
@@ -177,6 +179,18 @@ test('charts have a name that holds their figures', async () => {
   const { metrics } = await api('/v1/experiments/recommendations/results');
   const { n } = metrics.find((metric) => metric.key === 'nps').answers[0];
   assert.ok(await page.getByRole('img', { name: new RegExp(`of ${n} answers`) }).count() > 0);
+});
+
+test('what comes in is shown without waiting for the next asking', async () => {
+  // Without timers the page asks only when the stream tells it to.
+  const page = await open('/experiments/same-same', {}, () => { window.setInterval = () => 0; });
+  const shown = async () => Number(/A \S+ ([\d,]+)/.exec(await page.locator('main').innerText())[1].replaceAll(',', ''));
+  const before = await shown();
+  const events = Array.from({ length: 5 }, (_, i) => ({ type: 'exposure', customer: `streamed-${i}`, experiment: 'same-same', variant: 'a' }));
+  const answer = await fetch(`${url}/v1/events`, { method: 'POST', headers: { 'X-API-Key': writer }, body: JSON.stringify(events) });
+  assert.equal((await answer.json()).accepted, 5);
+  await page.waitForFunction((count) => document.querySelector('main').innerText.replaceAll(',', '').includes(`A a ${count}`), before + 5);
+  assert.deepEqual(complaints, []);
 });
 
 test('how the range narrowed: a panel a variant, whose name and table hold the looks', async () => {
