@@ -1,351 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* From a report to results: names, units, verdicts, answers, segments, health, and the decision. */
+/* Asking for results, and the looks that are kept of them. */
 #include "core/analysis.h"
 
-#include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 
-#include "core/decision.h"
 #include "core/gathered.h"
 #include "core/health.h"
 #include "core/json.h"
 #include "core/look.h"
-#include "core/outlook.h"
-#include "core/study.h"
+#include "core/results.h"
 #include "core/uplift.h"
-
-/* --- verdicts ------------------------------------------------------------------------------- */
-
-static const char *verdict(const json_t *comparison, enum metric_role role, bool decrease)
-{
-    if (role == ROLE_GUARDRAIL) {
-        json_t *fine = json_object_get(comparison, "non_inferior");
-        return json_is_true(fine)    ? "within-limit"
-               : json_is_false(fine) ? "over-limit"
-                                     : "not-yet-known";
-    }
-    json_t *interval = json_object_get(comparison, "interval");
-    json_t *low = json_array_get(interval, 0), *high = json_array_get(interval, 1);
-    if (!json_is_true(json_object_get(comparison, "significant")))
-        return "unclear";
-    if (json_is_number(low) && json_number_value(low) > 0)
-        return decrease ? "worse" : "better";
-    if (json_is_number(high) && json_number_value(high) < 0)
-        return decrease ? "better" : "worse";
-    return "unclear";
-}
-
-static bool is_clear(const char *verdict)
-{
-    return strcmp(verdict, "unclear") != 0 && strcmp(verdict, "not-yet-known") != 0;
-}
-
-static json_t *this_moment(const struct gathered *g)
-{
-    return json_pack("{s:o, s:I}", "at", json_when(g->now), "day", (json_int_t)g->day);
-}
-
-/* Since when the effect is seen to change over time, or null. */
-static json_t *drift_since(const struct gathered *g, json_t *row, const json_t *before)
-{
-    json_t *since = json_object_get(before, "drift_since");
-    if (json_is_object(since))
-        return json_incref(since);
-    return json_is_true(json_object_get(row, "drift")) ? this_moment(g) : json_null();
-}
-
-/* Since when the verdict is what it is, or null where it says nothing. */
-static json_t *clear_since(const struct gathered *g, const char *verdict, const json_t *before)
-{
-    const char *last = json_string_value(json_object_get(before, "verdict"));
-    json_t *since = json_object_get(before, "clear_since");
-    if (!is_clear(verdict))
-        return json_null();
-    return last && strcmp(last, verdict) == 0 && json_is_object(since) ? json_incref(since)
-                                                                       : this_moment(g);
-}
-
-/* What this look says alone stands beside what all looks say, also where there is only one. */
-static void put_now(json_t *row)
-{
-    if (!json_object_get(row, "now"))
-        json_object_set_new(row, "now",
-                            json_pack("{s:O, s:O}", "interval", json_object_get(row, "interval"),
-                                      "p_value", json_object_get(row, "p_value")));
-}
-
-static void judge_comparison(const struct gathered *g, json_t *row, const struct metric *metric,
-                             enum metric_role role)
-{
-    const char *variant = json_string_value(json_object_get(row, "variant"));
-    const json_t *before = gathered_before(g, metric, variant);
-    const char *word = verdict(row, role, metric->goal == GOAL_DECREASE);
-    put_now(row);
-    json_object_set_new(row, "drift_since", drift_since(g, row, before));
-    json_object_del(row, "drift");
-    json_object_set_new(row, "verdict", json_string(word));
-    json_object_set_new(row, "clear_since", clear_since(g, word, before));
-}
-
-static void judge_comparisons(const struct gathered *g, json_t *list, json_t *arms,
-                              const struct metric *metric, enum metric_role role, json_t *limit)
-{
-    size_t i;
-    json_t *row;
-    json_array_foreach(list, i, row)
-    {
-        judge_comparison(g, row, metric, role);
-        json_object_set(row, "limit", limit);
-        json_object_set(row, "base", json_object_get(json_array_get(arms, 0), "mean"));
-        json_object_set(row, "value", json_object_get(json_array_get(arms, i + 1), "mean"));
-    }
-}
-
-static json_t *answers_json(const struct gathered *g, const struct metric *metric, json_t *arms)
-{
-    int least, most;
-    json_t *list = json_array();
-    metric_kind_scores(metric->kind, &least, &most);
-    for (size_t v = 0; v < g->experiment->variant_count; v++) {
-        struct tally t = gathered_total(g, metric->number, NULL, v);
-        int64_t asked = gathered_total(g, 0, NULL, v).n;
-        json_t *counts = json_array();
-        for (int s = least; s <= most; s++)
-            json_array_append_new(counts, json_integer((json_int_t)t.scores[s]));
-        json_array_append_new(
-            list,
-            json_pack("{s:s, s:I, s:I, s:o, s:O?, s:O?, s:o}", "variant",
-                      g->experiment->variants[v].key, "n", (json_int_t)t.n, "asked",
-                      (json_int_t)asked, "rate",
-                      asked ? json_real((double)t.n / (double)asked) : json_null(), "score",
-                      json_object_get(json_array_get(arms, v), "mean"), "interval",
-                      json_object_get(json_array_get(arms, v), "interval"), "counts", counts));
-    }
-    return list;
-}
-
-static const char *unit_of(const struct metric *metric)
-{
-    switch (metric->kind) {
-    case METRIC_BINARY:
-    case METRIC_RETENTION:
-    case METRIC_CSAT:
-        return "share";
-    case METRIC_NPS:
-        return "points";
-    default:
-        return "number";
-    }
-}
-
-static void finish_metric(const struct gathered *g, json_t *row, const struct metric *metric,
-                          enum metric_role role)
-{
-    bool decrease = metric->goal == GOAL_DECREASE;
-    json_t *arms = json_object_get(row, "arms");
-    json_t *limit = role == ROLE_GUARDRAIL ? json_figure(decrease ? gathered_margin(g, metric)
-                                                                  : -gathered_margin(g, metric))
-                                           : json_null();
-    json_object_set_new(row, "name", json_string(metric->name));
-    json_object_set_new(row, "kind", json_string(metric_kind_word(metric->kind)));
-    json_object_set_new(row, "role", json_string(metric_role_word(role)));
-    json_object_set_new(row, "goal", json_string(decrease ? "decrease" : "increase"));
-    json_object_set_new(row, "unit", json_string(unit_of(metric)));
-    json_object_set_new(row, "alpha", json_real(g->present->design.alpha));
-    double least = gathered_min_effect(g, metric);
-    json_object_set_new(row, "min_effect", least > 0 ? json_real(least) : json_null());
-    json_object_set_new(row, "unit_value", json_figure(metric->unit_value));
-    judge_comparisons(g, json_object_get(row, "comparisons"), arms, metric, role, limit);
-    if (metric_kind_is_survey(metric->kind))
-        json_object_set_new(row, "answers", answers_json(g, metric, arms));
-    json_object_set_new(row, "limit", limit);
-}
-
-/* The study's segments are by metric; the page reads them by segment. */
-static json_t *regroup_segments(const struct gathered *g, json_t *metrics)
-{
-    json_t *list = json_array(), *metric;
-    for (size_t s = 0; s < g->experiment->segment_count; s++) {
-        const char *name = g->experiment->segments[s];
-        json_t *rows = json_array();
-        size_t i, j, looked_at = 0;
-        json_array_foreach(metrics, i, metric)
-        {
-            json_t *part;
-            json_array_foreach(json_object_get(metric, "segments"), j, part)
-            {
-                if (strcmp(json_string_value(json_object_get(part, "segment")), name) != 0)
-                    continue;
-                looked_at = json_array_size(json_object_get(part, "values"));
-                json_array_append_new(rows,
-                                      json_pack("{s:O, s:O, s:O, s:O, s:O*, s:O}", "key",
-                                                json_object_get(metric, "key"), "name",
-                                                json_object_get(metric, "name"), "effect",
-                                                json_object_get(metric, "effect"), "unit",
-                                                json_object_get(metric, "unit"), "heterogeneity",
-                                                json_object_get(part, "heterogeneity"), "values",
-                                                json_object_get(part, "values")));
-            }
-        }
-        json_array_append_new(list,
-                              json_pack("{s:s, s:I, s:o}", "segment", name, "values_looked_at",
-                                        (json_int_t)looked_at, "metrics", rows));
-    }
-    return list;
-}
-
-/* --- results -------------------------------------------------------------------------------- */
-
-static json_t *levels_json(const struct experiment *experiment, const struct variant *variant)
-{
-    json_t *levels = json_object();
-    for (size_t f = 0; f < experiment->factor_count; f++)
-        json_object_set_new(levels, experiment->factors[f].key,
-                            json_string(experiment->factors[f].levels[variant->levels[f]]));
-    return levels;
-}
-
-static json_t *factors_json(const struct experiment *experiment)
-{
-    json_t *list = json_array();
-    for (size_t f = 0; f < experiment->factor_count; f++) {
-        const struct factor *factor = &experiment->factors[f];
-        json_t *levels = json_array();
-        for (size_t i = 0; i < factor->level_count; i++)
-            json_array_append_new(levels, json_string(factor->levels[i]));
-        json_array_append_new(list, json_pack("{s:s, s:o}", "key", factor->key, "levels", levels));
-    }
-    return list;
-}
-
-static json_t *variants_json(const struct gathered *g, int64_t *exposed)
-{
-    json_t *list = json_array();
-    *exposed = 0;
-    for (size_t v = 0; v < g->experiment->variant_count; v++) {
-        const struct variant *variant = &g->experiment->variants[v];
-        int64_t n = gathered_total(g, 0, NULL, v).n;
-        char last = (char)('A' + v % 26), letter[3] = {last}; /* A to Z, then AA, AB, … */
-        if (v >= 26)
-            snprintf(letter, sizeof letter, "%c%c", (char)('A' + v / 26 - 1), last);
-        *exposed += n;
-        json_t *row =
-            json_pack("{s:s, s:s, s:s, s:f, s:I}", "key", variant->key, "name", variant->name,
-                      "letter", letter, "weight", variant->weight, "exposed", (json_int_t)n);
-        if (variant->levels)
-            json_object_set_new(row, "levels", levels_json(g->experiment, variant));
-        json_array_append_new(list, row);
-    }
-    return list;
-}
-
-static json_t *rebuild_json(struct uplift *uplift)
-{
-    uint64_t of = atomic_load(&uplift->rebuild.of), done = atomic_load(&uplift->rebuild.done);
-    return of ? json_pack("{s:f}", "done", (double)done / (double)of) : json_null();
-}
-
-static json_t *experiment_part(const struct gathered *g, json_t *variants)
-{
-    const struct experiment *e = g->present;
-    json_t *part = json_pack(
-        "{s:s, s:s, s:s, s:s, s:i, s:I, s:o, s:o, s:s?, s:o}", "key", e->key, "name", e->name,
-        "hypothesis", e->hypothesis, "state", experiment_state_word(e->state), "phase", g->phase,
-        "version", (json_int_t)e->version, "started_at",
-        json_when(experiment_phase_start(e, g->phase)), "stopped_at", json_when(e->stopped_at),
-        "winner", e->winner >= 0 ? e->variants[e->winner].key : NULL, "variants", variants);
-    if (g->experiment->factor_count)
-        json_object_set_new(part, "factors", factors_json(g->experiment));
-    return part;
-}
-
-static void finish_report(const struct gathered *g, json_t *report)
-{
-    json_t *metrics = json_object_get(report, "metrics"), *row;
-    size_t i;
-    json_array_foreach(metrics, i, row)
-    {
-        struct slice key = slice_of(json_string_value(json_object_get(row, "key")));
-        const struct metric *metric = catalog_metric(g->catalog, key);
-        for (size_t m = 0; metric && m < g->experiment->metric_count; m++)
-            if (slice_is(key, g->experiment->metrics[m].key))
-                finish_metric(g, row, metric, g->experiment->metrics[m].role);
-    }
-    json_object_set_new(report, "segments", regroup_segments(g, metrics));
-    json_array_foreach(metrics, i, row) json_object_del(row, "segments");
-}
-
-static bool is_over(const struct experiment *experiment)
-{
-    return experiment->state == EXPERIMENT_STOPPED || experiment->state == EXPERIMENT_ARCHIVED;
-}
-
-/* The last event: as this process saw it, else as the last look did. */
-static int64_t last_event_at(struct uplift *uplift, const struct gathered *g)
-{
-    int64_t at = fresh_at(&uplift->fresh, g->present->number);
-    const json_t *check = health_check(json_object_get(g->last.results, "health"), "events");
-    const char *text =
-        json_string_value(json_object_get(json_object_get(check, "evidence"), "last_event_at"));
-    if (at == 0 && text)
-        when_parse(slice_of(text), &at);
-    return at;
-}
-
-static json_t *design_json(const struct design *design)
-{
-    return json_pack("{s:s, s:f, s:s, s:s}", "method", design_method_word(design->method), "alpha",
-                     design->alpha, "effect", design_effect_word(design->effect), "correction",
-                     design_correction_word(design->correction));
-}
-
-/* Customers a month if everybody in the audience were let in, as they came so far. */
-static double monthly(const struct gathered *g, int64_t exposed, double elapsed)
-{
-    const struct experiment *e = g->experiment;
-    double let_in = e->traffic * (e->layer_key ? e->layer_range[1] - e->layer_range[0] : 1);
-    return (double)exposed / elapsed * 30 / let_in;
-}
-
-/* The results of what was gathered, without `looks`. New reference. */
-static json_t *make_results(struct uplift *uplift, const struct gathered *g, struct error *err)
-{
-    json_t *study = gathered_study(g), *report = study_analyze(study, err);
-    json_decref(study);
-    if (!report)
-        return NULL;
-    finish_report(g, report);
-    struct health_input health = {.metrics = json_object_get(report, "metrics"),
-                                  .srm = json_object_get(report, "srm"),
-                                  .crossed = gathered_total(g, 0, NULL, TALLY_CROSSED).n,
-                                  .running = g->present->state == EXPERIMENT_RUNNING,
-                                  .last_event_at = last_event_at(uplift, g),
-                                  .rejected = (int64_t)atomic_load(&uplift->rejected),
-                                  .now = g->now,
-                                  .before = json_object_get(g->last.results, "health")};
-    health.variants = variants_json(g, &health.exposed);
-    double elapsed = gathered_elapsed_days(g);
-    const struct decision_input input = {.metrics = health.metrics,
-                                         .split_off =
-                                             json_is_true(json_object_get(health.srm, "mismatch")),
-                                         .crossed_share = health_crossed_share(&health),
-                                         .day = g->day,
-                                         .elapsed_days = elapsed,
-                                         .customers_per_month = monthly(g, health.exposed, elapsed),
-                                         .complete = is_over(g->present),
-                                         .design = &g->present->design};
-    json_t *results =
-        json_pack("{s:o, s:o, s:s, s:I, s:o, s:o, s:o, s:O, s:O, s:O*, s:o, s:o}", "experiment",
-                  experiment_part(g, health.variants), "as_of", json_when(g->now), "zone", "UTC",
-                  "day", (json_int_t)g->day, "planned_days",
-                  outlook_planned_days(health.metrics, input.design, elapsed), "rebuilding",
-                  rebuild_json(uplift), "design", design_json(input.design), "metrics",
-                  health.metrics, "segments", json_object_get(report, "segments"), "srm",
-                  health.srm, "health", health_report(&health), "decision", decision_make(&input));
-    json_decref(report);
-    return results;
-}
 
 /* Finds experiment and phase, gathers, and hands on to `make`. */
 static bool with_gathered(struct uplift *uplift, struct slice key, int phase,
@@ -399,16 +63,6 @@ static json_t *summary_of_metric(const json_t *metric)
     return json_pack("{s:O, s:o}", "key", json_object_get(metric, "key"), "comparisons", list);
 }
 
-static json_int_t exposed_of(const json_t *results)
-{
-    json_int_t exposed = 0;
-    json_t *row;
-    size_t i;
-    json_array_foreach(json_object_get(json_object_get(results, "experiment"), "variants"), i, row)
-        exposed += json_integer_value(json_object_get(row, "exposed"));
-    return exposed;
-}
-
 /* One item of `looks`. */
 static json_t *summary_of(const json_t *results)
 {
@@ -417,7 +71,7 @@ static json_t *summary_of(const json_t *results)
     json_array_foreach(json_object_get(results, "metrics"), i, metric)
         json_array_append_new(metrics, summary_of_metric(metric));
     return json_pack("{s:O, s:O, s:I, s:O, s:o}", "at", json_object_get(results, "as_of"), "day",
-                     json_object_get(results, "day"), "exposed", exposed_of(results), "action",
+                     json_object_get(results, "day"), "exposed", results_exposed(results), "action",
                      json_object_get(json_object_get(results, "decision"), "action"), "metrics",
                      metrics);
 }
@@ -475,7 +129,7 @@ static bool make_taking(struct uplift *uplift, const struct gathered *g, struct 
     struct taking *taking = data;
     taking->of = (struct look_of){g->present->number, (uint16_t)g->phase};
     taking->day_start = gathered_day_start(g);
-    taking->look.results = make_results(uplift, g, err);
+    taking->look.results = results_make(uplift, g, err);
     if (!taking->look.results)
         return false;
     taking->look.counted = gathered_counted(g);
@@ -485,7 +139,7 @@ static bool make_taking(struct uplift *uplift, const struct gathered *g, struct 
     if (taking->without_looks)
         return true;
     json_t *looks = look_summaries(txn, taking->of, INT64_MAX, err);
-    if (looks && exposed_of(taking->results) > 0)
+    if (looks && results_exposed(taking->results) > 0)
         add_summary(looks, json_incref(taking->summary));
     return looks && json_object_set_new(taking->results, "looks", looks) == 0;
 }
@@ -501,7 +155,7 @@ static bool keep(void *data, struct ingest_run *run, struct error *err)
 /* Figures of a rebuild under way are neither the old ones nor the new ones. */
 static bool may_keep(struct uplift *uplift, const struct taking *taking)
 {
-    return atomic_load(&uplift->rebuild.running) == 0 && exposed_of(taking->results) > 0;
+    return atomic_load(&uplift->rebuild.running) == 0 && results_exposed(taking->results) > 0;
 }
 
 json_t *analysis_look(struct uplift *uplift, struct slice key, struct error *err)
@@ -659,9 +313,9 @@ json_t *analysis_summary(struct uplift *uplift, struct slice key)
     json_t *summary = json_pack(
         "{s:O, s:O, s:O, s:O, s:I, s:s, s:o}", "action", json_object_get(decision, "action"),
         "headline", json_object_get(decision, "headline"), "day", json_object_get(results, "day"),
-        "planned_days", json_object_get(results, "planned_days"), "exposed", exposed_of(results),
-        "health", health_worst(json_object_get(results, "health")), "primary",
-        first_primary(results));
+        "planned_days", json_object_get(results, "planned_days"), "exposed",
+        results_exposed(results), "health", health_worst(json_object_get(results, "health")),
+        "primary", first_primary(results));
     json_decref(results);
     return summary;
 }
