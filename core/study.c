@@ -7,6 +7,7 @@
 #include "core/study_parts.h"
 #include "stats/exact.h"
 #include "stats/fixed.h"
+#include "stats/msprt.h"
 #include "stats/multiple.h"
 #include "stats/sequential.h"
 
@@ -36,10 +37,55 @@ static void compare_exact(const struct study_settings *settings, const struct ef
     out->inference = exact.inference;
 }
 
-/* The methods that need an effect with its standard error. */
-static void compare_normal(const struct study_settings *settings, const struct effect_pair *strata,
-                           size_t count, struct study_comparison *out)
+/* The prior is on the relative effect: for an absolute one it is scaled by the control's mean. */
+static void compare_bayesian(const struct study_settings *settings, const struct effect *effect,
+                             int goal, struct study_comparison *out)
 {
+    struct prior prior = settings->prior;
+    if (settings->effect == EFFECT_ABSOLUTE) {
+        prior.mean *= effect->base;
+        prior.sd *= effect->base;
+    }
+    if (prior.proper && !(prior.sd > 0)) {
+        out->problem = EFFECT_CONTROL_MEAN_ZERO;
+        return;
+    }
+    out->posterior = bayes_posterior(effect->estimate, effect->se, &prior, settings->alpha,
+                                     goal == STUDY_DECREASE);
+    out->has_posterior = true;
+    out->estimate = out->posterior.estimate;
+    out->effect.se = out->posterior.se;
+    out->inference.interval = out->posterior.interval;
+    out->significant = out->posterior.interval.low > 0 || out->posterior.interval.high < 0;
+}
+
+/* The boundaries of a metric's level are the same for all its comparisons. */
+static void compare_group(struct study *study, const struct study_settings *settings,
+                          const struct effect *effect, struct study_comparison *out)
+{
+    const struct group *group = &study->spending.group;
+    enum sides sides = (enum sides)settings->sides;
+    struct study_boundary *boundary = &study->boundary;
+    if (!boundary->known || boundary->alpha != settings->alpha || boundary->sides != sides) {
+        double *critical = arena_alloc(&study->arena, group->looks * sizeof *critical);
+        if (!group_critical(group, settings->alpha, sides, critical))
+            error_fatal("out of memory for the boundaries of %zu looks", group->looks);
+        *boundary = (struct study_boundary){true, settings->alpha, sides,
+                                            critical[study->spending.look - 1]};
+    }
+    out->has_critical = true;
+    out->critical = boundary->critical;
+    out->inference.interval =
+        group_interval(effect->estimate, effect->se, boundary->critical, sides);
+    out->significant = group_crosses(effect->estimate, effect->se, boundary->critical, sides);
+}
+
+/* The methods that need an effect with its standard error. */
+static void compare_normal(struct study *study, const struct study_metric *metric,
+                           const struct effect_pair *strata, size_t count,
+                           struct study_comparison *out)
+{
+    const struct study_settings *settings = &metric->settings;
     struct effect effect = effect_between(strata, count, (enum effect_scale)settings->effect);
     out->problem = effect.problem;
     out->estimate = effect.estimate;
@@ -55,6 +101,16 @@ static void compare_normal(const struct study_settings *settings, const struct e
     case STUDY_SEQUENTIAL:
         out->inference = sequential_test(effect.estimate, effect.se, effect.units, settings->alpha,
                                          settings->tuning, sides);
+        break;
+    case STUDY_MSPRT:
+        out->inference =
+            msprt_test(effect.estimate, effect.se, settings->mixture_variance, settings->alpha);
+        break;
+    case STUDY_GROUP_SEQUENTIAL:
+        compare_group(study, settings, &effect, out);
+        break;
+    case STUDY_BAYESIAN:
+        compare_bayesian(settings, &effect, metric->goal, out);
         break;
     default:
         error_fatal("method %d was read but is not computed", settings->method);
@@ -72,7 +128,7 @@ static void compare(struct study *study, const struct study_metric *metric, stru
     if (metric->settings.method == STUDY_EXACT)
         compare_exact(&metric->settings, pairs, count, out);
     else
-        compare_normal(&metric->settings, pairs, count, out);
+        compare_normal(study, metric, pairs, count, out);
     if (metric->before && arms == &metric->arms)
         study_narrow(out, &metric->before[variant - 1]);
     if (!out->problem && metric->has_margin)

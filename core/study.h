@@ -27,8 +27,8 @@
  * is narrowed, and all figures are those of this look. `e_value` is always this look's, as the
  * largest of several is none.
  *
- * Methods sequential, fixed and exact are available. msprt, group-sequential, bayesian, levels,
- * asked, respondents and best_arm are refused with ERROR_UNSUPPORTED and their place.
+ * All methods are available. levels, asked, respondents and best_arm are refused with
+ * ERROR_UNSUPPORTED and their place.
  *
  * Choices where the words leave one:
  *   - strata: a stratum with fewer than 2 units in an arm joins the one before it, the first the

@@ -55,9 +55,11 @@ bool study_read_before(struct study_reader *reader, json_t *json, const struct j
         return false;
     if (!list)
         return true;
-    if (metric->settings.method == STUDY_FIXED)
+    int method = metric->settings.method;
+    if (method == STUDY_FIXED || method == STUDY_GROUP_SEQUENTIAL || method == STUDY_BAYESIAN)
         return json_fail_at(place, "before", reader->err,
-                            "is for methods that are valid at every look, which fixed is not");
+                            "is for methods that are valid at every look, which %s is not",
+                            study_method_words[method]);
     struct json_place here = json_member(place, "before");
     metric->before = arena_alloc(&reader->study->arena, count * sizeof *metric->before);
     for (size_t i = 0; i < count; i++) {

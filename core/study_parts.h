@@ -13,7 +13,9 @@
 #include "core/arena.h"
 #include "core/error.h"
 #include "core/json.h"
+#include "stats/bayes.h"
 #include "stats/effect.h"
+#include "stats/group.h"
 #include "stats/inference.h"
 #include "stats/moments.h"
 #include "stats/segment.h"
@@ -43,6 +45,15 @@ struct study_settings {
     int method, effect, sides; /* enum study_method, effect_scale, sides */
     double alpha;
     double tuning;
+    double mixture_variance;
+    struct prior prior; /* on the relative effect */
+};
+
+/* The design's plan of looks, for group-sequential. */
+struct study_spending {
+    bool given;
+    struct group group;
+    size_t look; /* from 1 */
 };
 
 /* What earlier looks showed of a comparison: their smallest p-value and what all their intervals
@@ -62,7 +73,10 @@ struct study_comparison {
     struct inference inference; /* over all looks, where there were earlier ones */
     struct inference alone;     /* of this look, where the metric has `before` */
     bool drift;                 /* nothing is in both; inference is that of this look */
-    double p_adjusted;          /* where inference.has_p_value */
+    bool has_critical, has_posterior;
+    double critical;        /* group-sequential */
+    struct bayes posterior; /* bayesian; estimate and interval are its own */
+    double p_adjusted;      /* where inference.has_p_value */
     bool significant;
     enum study_answer non_inferior;
 };
@@ -97,14 +111,24 @@ struct study_variant {
     double weight, exposed;
 };
 
+/* The boundary that was computed last. */
+struct study_boundary {
+    bool known;
+    double alpha;
+    enum sides sides;
+    double critical;
+};
+
 struct study {
     struct arena arena;
+    struct study_boundary boundary;
     struct study_variant *variants;
     size_t variant_count; /* at least 2 */
     bool has_srm;
     struct srm srm;
     double srm_before; /* smallest sequential p-value of earlier looks; 1 */
     int correction;
+    struct study_spending spending;
     struct study_metric *metrics;
     size_t metric_count;
 };

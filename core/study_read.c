@@ -19,21 +19,24 @@ static const char *const role_words[] = {"primary", "guardrail", "secondary", NU
 static const char *const spending_words[] = {"obrien-fleming", "pocock", "kim-demets",
                                              "hwang-shih-decani", NULL};
 
-/* What a method can do. A method that comes later has a row that says so. */
+/* What a method can do. */
 struct method {
-    bool available, one_sided, e_value;
+    bool one_sided, e_value;
 };
 static const struct method methods[] = {
-    [STUDY_SEQUENTIAL] = {.available = true, .one_sided = true, .e_value = true},
+    [STUDY_SEQUENTIAL] = {.one_sided = true, .e_value = true},
     [STUDY_MSPRT] = {.e_value = true},
-    [STUDY_EXACT] = {.available = true, .e_value = true},
-    [STUDY_FIXED] = {.available = true, .one_sided = true},
+    [STUDY_EXACT] = {.e_value = true},
+    [STUDY_FIXED] = {.one_sided = true},
     [STUDY_GROUP_SEQUENTIAL] = {.one_sided = true},
-    [STUDY_BAYESIAN] = {.available = false},
+    [STUDY_BAYESIAN] = {.one_sided = false},
 };
 
 static const double count_most = 9007199254740992.0; /* 2^53 */
-enum { KEY_BYTES_MAX = 1000 };
+enum { KEY_BYTES_MAX = 1000, LOOKS_MAX = 500 };
+
+/* Information times closer than this make boundaries dear and tell nothing. */
+static const double time_step = 1e-4;
 
 bool study_unavailable(const struct json_place *place, const char *name, struct error *err)
 {
@@ -135,51 +138,57 @@ static bool read_settings(json_t *object, const struct json_place *place,
     return true;
 }
 
-static bool read_prior(json_t *design, const struct json_place *place, struct error *err)
+static bool read_prior(json_t *design, const struct json_place *place, struct prior *out,
+                       struct error *err)
 {
     static const char *const fields[] = {"mean", "sd", "proper", NULL};
     json_t *prior = NULL;
-    double mean, sd;
-    bool proper;
     if (!json_read_object(design, place, "prior", JSON_OPTIONAL, &prior, err) || !prior)
         return err->code == ERROR_NONE;
     struct json_place here = json_member(place, "prior");
     return json_check_fields(prior, &here, fields, err) &&
-           json_read_number(prior, &here, "mean", JSON_OPTIONAL, -HUGE_VAL, HUGE_VAL, &mean, err) &&
-           read_positive(prior, &here, "sd", &sd, err) &&
-           json_read_bool(prior, &here, "proper", JSON_OPTIONAL, &proper, err);
+           json_read_number(prior, &here, "mean", JSON_OPTIONAL, -HUGE_VAL, HUGE_VAL, &out->mean,
+                            err) &&
+           read_positive(prior, &here, "sd", &out->sd, err) &&
+           json_read_bool(prior, &here, "proper", JSON_OPTIONAL, &out->proper, err);
 }
 
 /* Increasing shares of the information, the last of them 1. */
-static bool read_times(json_t *spending, const struct json_place *place, size_t *looks,
+static bool read_times(struct study *study, json_t *spending, const struct json_place *place,
                        struct error *err)
 {
     json_t *times = NULL;
-    if (!json_read_array(spending, place, "times", JSON_REQUIRED, 1, SIZE_MAX, &times, err))
+    if (!json_read_array(spending, place, "times", JSON_REQUIRED, 1, LOOKS_MAX, &times, err))
         return false;
     struct json_place list = json_member(place, "times");
     double last = 0;
-    *looks = json_array_size(times);
-    for (size_t i = 0; i < *looks; i++) {
+    size_t looks = json_array_size(times);
+    double *out = arena_alloc(&study->arena, looks * sizeof *out);
+    study->spending.group.times = out;
+    study->spending.group.looks = looks;
+    for (size_t i = 0; i < looks; i++) {
         struct json_place item = json_item(&list, i);
         json_t *time = json_array_get(times, i);
         if (!json_is_number(time))
             return json_fail(&item, err, "must be a number");
         if (!(json_number_value(time) > last))
             return json_fail(&item, err, "must be above %s", i ? "the one before it" : "0");
-        last = json_number_value(time);
+        if (json_number_value(time) - last < time_step)
+            return json_fail(&item, err, "must be at least %g above %s", time_step,
+                             i ? "the one before it" : "0");
+        last = out[i] = json_number_value(time);
     }
     return last == 1 || json_fail(&list, err, "must end with 1");
 }
 
-static bool read_spending(json_t *design, const struct json_place *place, struct error *err)
+static bool read_spending(struct study *study, json_t *design, const struct json_place *place,
+                          struct error *err)
 {
     static const char *const fields[] = {"function", "gamma", "times", "look", NULL};
     json_t *spending = NULL;
     int function = 0;
     double gamma = 1;
-    size_t looks = 0;
-    int64_t look;
+    int64_t look = 1;
     if (!json_read_object(design, place, "spending", JSON_OPTIONAL, &spending, err) || !spending)
         return err->code == ERROR_NONE;
     struct json_place here = json_member(place, "spending");
@@ -188,9 +197,14 @@ static bool read_spending(json_t *design, const struct json_place *place, struct
                         err) ||
         !json_read_number(spending, &here, "gamma", JSON_OPTIONAL, -HUGE_VAL, HUGE_VAL, &gamma,
                           err) ||
-        !read_times(spending, &here, &looks, err) ||
-        !json_read_integer(spending, &here, "look", JSON_REQUIRED, 1, (int64_t)looks, &look, err))
+        !read_times(study, spending, &here, err) ||
+        !json_read_integer(spending, &here, "look", JSON_REQUIRED, 1,
+                           (int64_t)study->spending.group.looks, &look, err))
         return false;
+    study->spending.given = true;
+    study->spending.look = (size_t)look;
+    study->spending.group.function = (enum group_spending)function;
+    study->spending.group.gamma = gamma;
     bool kim_demets = strcmp(spending_words[function], "kim-demets") == 0;
     return !kim_demets || gamma > 0 ||
            json_fail_at(&here, "gamma", err, "must be above 0 for kim-demets");
@@ -203,7 +217,6 @@ static bool read_design(struct study_reader *reader, json_t *json)
                                          "correction", "best_arm", NULL};
     struct error *err = reader->err;
     struct json_place place = json_member(JSON_TOP, "design");
-    double mixture_variance;
     bool best_arm = false;
     if (!json_read_object(json, JSON_TOP, "design", JSON_OPTIONAL, &reader->design, err))
         return false;
@@ -213,10 +226,12 @@ static bool read_design(struct study_reader *reader, json_t *json)
     if (!json_check_fields(design, &place, fields, err) ||
         !read_settings(design, &place, &reader->settings, err) ||
         !read_positive(design, &place, "tuning", &reader->settings.tuning, err) ||
-        !read_positive(design, &place, "mixture_variance", &mixture_variance, err) ||
+        !read_positive(design, &place, "mixture_variance", &reader->settings.mixture_variance,
+                       err) ||
         !json_read_word(design, &place, "correction", JSON_OPTIONAL, correction_words,
                         &reader->study->correction, err) ||
-        !read_prior(design, &place, err) || !read_spending(design, &place, err) ||
+        !read_prior(design, &place, &reader->settings.prior, err) ||
+        !read_spending(reader->study, design, &place, err) ||
         !json_read_bool(design, &place, "best_arm", JSON_OPTIONAL, &best_arm, err))
         return false;
     return !best_arm || study_unavailable(&place, "best_arm", err);
@@ -404,20 +419,14 @@ static bool judge(const struct judged *judged)
     const struct study_settings *settings = &metric->settings;
     const struct method *method = &methods[settings->method];
     bool one_sided = settings->sides != SIDES_TWO;
-    if (!method->available) {
-        char why[64];
-        snprintf(why, sizeof why, "%s is not available in this version",
-                 study_method_words[settings->method]);
-        refuse(judged, "method", why);
-        judged->reader->err->code = ERROR_UNSUPPORTED;
-        return false;
-    }
     if (one_sided && !method->one_sided)
         return refuse(judged, "sides", "must be two for this method");
     if (one_sided && settings->method == STUDY_SEQUENTIAL && settings->alpha >= 0.5)
         return refuse(judged, "alpha", "must be below 0.5 for a one-sided sequential test");
     if (settings->method == STUDY_EXACT && !judge_exact(judged))
         return false;
+    if (settings->method == STUDY_GROUP_SEQUENTIAL && !judged->reader->study->spending.given)
+        return refuse(judged, "method", "group-sequential needs design.spending");
     bool corrected =
         judged->reader->study->correction == STUDY_E_BH && metric->role != STUDY_GUARDRAIL;
     if (corrected && !method->e_value)
@@ -481,7 +490,13 @@ bool study_read(json_t *json, struct study *study, struct error *err)
                                          "srm_strata", "srm_before", NULL};
     struct study_reader reader = {
         .study = study,
-        .settings = {STUDY_SEQUENTIAL, EFFECT_RELATIVE, SIDES_TWO, 0.05, 5000},
+        .settings = {.method = STUDY_SEQUENTIAL,
+                     .effect = EFFECT_RELATIVE,
+                     .sides = SIDES_TWO,
+                     .alpha = 0.05,
+                     .tuning = 5000,
+                     .mixture_variance = 0.0001,
+                     .prior = {.proper = false, .mean = 0, .sd = 0.3}},
         .err = err,
     };
     return json_check_fields(json, JSON_TOP, fields, err) && read_design(&reader, json) &&

@@ -192,6 +192,19 @@ static void put_alone(json_t *report, const struct study_comparison *comparison)
     put(report, "drift", json_boolean(comparison->drift));
 }
 
+static void put_posterior(json_t *report, const struct study_comparison *comparison)
+{
+    const struct bayes *posterior = &comparison->posterior;
+    bool there = !comparison->problem && comparison->has_posterior;
+    json_t *risk = there ? json_object() : json_null();
+    if (there) {
+        put(risk, "control", json_figure(posterior->risk_control));
+        put(risk, "treatment", json_figure(posterior->risk_treatment));
+    }
+    put(report, "chance_to_win", figure_if(there, posterior->chance_to_win));
+    put(report, "risk", risk);
+}
+
 static json_t *comparison_report(const struct study *study, const struct study_metric *metric,
                                  const struct study_arms *arms, size_t variant)
 {
@@ -206,9 +219,9 @@ static json_t *comparison_report(const struct study *study, const struct study_m
     put(report, "p_value", figure_if(has_p, inference->p_value));
     put(report, "p_adjusted", figure_if(has_p, comparison->p_adjusted));
     put(report, "e_value", figure_if(fine && inference->has_e_value, inference->e_value));
-    put(report, "critical_value", json_null());
-    put(report, "chance_to_win", json_null());
-    put(report, "risk", json_null());
+    put(report, "critical_value",
+        figure_if(fine && comparison->has_critical, comparison->critical));
+    put_posterior(report, comparison);
     if (comparison->has_se && arms->strata[0][0].covariate)
         put_adjusted(report, comparison);
     put(report, "significant", json_boolean(comparison->significant));

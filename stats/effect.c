@@ -136,6 +136,7 @@ static struct effect combine(const struct side *control, const struct side *trea
         .estimate = (double)((treatment_mean - control_mean) / divisor),
         .se = (double)(sqrtl(square) / divisor),
         .df = (double)(adjusted * adjusted / (control->welch + treatment->welch)),
+        .base = (double)fabsl(control->mean),
         .theta = (double)theta,
         .control_mean = (double)control_mean,
         .treatment_mean = (double)treatment_mean,

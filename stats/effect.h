@@ -56,6 +56,7 @@ struct effect {
     double estimate, se;         /* se > 0 */
     double df;     /* Welch-Satterthwaite over the arms' se^2 (adjusted), see stats/fixed.h */
     double units;  /* n of both arms, all strata */
+    double base;   /* |M_a|: the control's mean, not adjusted */
     bool adjusted; /* there was a covariate: the fields below are set */
     double theta, control_mean, treatment_mean; /* adjusted means, weighted over strata */
     double variance_reduction;                  /* 1 - se^2 / se^2 without the covariate */

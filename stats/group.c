@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Group: two grids, the density before a look and the one after it. For symmetric boundaries the
+ * density is symmetric too, and both halves are carried: the price of one way for both tests. */
+#include "stats/group.h"
+
+#include <gsl/gsl_cdf.h>
+#include <gsl/gsl_randist.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "stats/root.h"
+
+/* Beyond so many standard deviations nothing is left that a sum could tell. */
+static const double reach = 20, step_reach = 9;
+
+/* The density of the score between two ends, at points `step` apart. */
+struct grid {
+    double low, step;
+    size_t count; /* odd, for Simpson's rule */
+    double *density;
+};
+
+struct search {
+    const struct grid *grid; /* NULL: before the first look */
+    double root;             /* sqrt(t_k) */
+    double sd;               /* of the step from the look before */
+    double log_share;        /* of what is to be spent */
+    bool two;
+};
+
+double group_spent(const struct group *group, double a, double t)
+{
+    double gamma = group->gamma;
+    t = fmin(t, 1);
+    switch (group->function) {
+    case GROUP_OBRIEN_FLEMING:
+        return 2 * gsl_cdf_ugaussian_Q(gsl_cdf_ugaussian_Qinv(a / 2) / sqrt(t));
+    case GROUP_POCOCK:
+        return a * log1p((M_E - 1) * t);
+    case GROUP_KIM_DEMETS:
+        return a * pow(t, gamma);
+    case GROUP_HWANG:
+        return gamma == 0 ? a * t : a * expm1(-gamma * t) / expm1(-gamma);
+    }
+    return 0;
+}
+
+static double simpson(const struct grid *grid, size_t i)
+{
+    double weight = i == 0 || i + 1 == grid->count ? 1 : i % 2 ? 4 : 2;
+    return weight * grid->step / 3;
+}
+
+/* The chance to be at or past c at this look, and within the boundaries before it: on both sides
+ * together where both are tested, divided by two, as the share is that of one side. */
+static double beyond(const struct search *search, double c)
+{
+    double end = c * search->root, sum = 0;
+    if (!search->grid)
+        return gsl_cdf_ugaussian_Q(c);
+    for (size_t i = 0; i < search->grid->count; i++) {
+        double s = search->grid->low + (double)i * search->grid->step;
+        double out = gsl_cdf_ugaussian_Q((end - s) / search->sd);
+        if (search->two)
+            out = (out + gsl_cdf_ugaussian_Q((end + s) / search->sd)) / 2;
+        sum += simpson(search->grid, i) * search->grid->density[i] * out;
+    }
+    return sum;
+}
+
+static double excess(double c, void *data)
+{
+    const struct search *search = data;
+    double chance = beyond(search, c);
+    return (chance > 0 ? log(chance) : -1e4) - search->log_share;
+}
+
+static double critical_of(struct search *search, double share, gsl_root_fsolver *solver)
+{
+    gsl_function function = {excess, search};
+    if (!(share > 1e-300))
+        return GROUP_CRITICAL_MAX;
+    search->log_share = log(share);
+    double c = root_between(solver, &function, search->two ? 0 : -reach, GROUP_CRITICAL_MAX);
+    return fmin(c, GROUP_CRITICAL_MAX);
+}
+
+/* Where the path goes on after a look: its ends, and points close enough for the shorter of the
+ * steps to this look, which is how sharp the density may be at its ends, and from it. */
+static bool make_grid(struct grid *grid, double root, double c, double shorter_sd, bool two)
+{
+    double high = fmin(c, reach) * root, low = two ? -high : -reach * root;
+    double step = fmin(shorter_sd / GROUP_STEPS, root / 16);
+    size_t intervals = (size_t)ceil((high - low) / step);
+    intervals += intervals % 2;
+    intervals = intervals < 8 ? 8 : intervals;
+    *grid =
+        (struct grid){.low = low, .step = (high - low) / (double)intervals, .count = intervals + 1};
+    grid->density = calloc(grid->count, sizeof *grid->density);
+    return grid->density != NULL;
+}
+
+/* Carries the density over a step; from nothing (before the first look) it is that of the step. */
+static void carry(const struct grid *from, struct grid *to, double sd)
+{
+    for (size_t j = 0; j < to->count; j++) {
+        double s = to->low + (double)j * to->step, sum = 0;
+        if (!from) {
+            to->density[j] = gsl_ran_gaussian_pdf(s, sd);
+            continue;
+        }
+        double first = (s - step_reach * sd - from->low) / from->step;
+        double last = (s + step_reach * sd - from->low) / from->step;
+        size_t begin = first > 0 ? (size_t)first : 0;
+        size_t end = last < 0 ? 0 : (size_t)fmin(last + 1, (double)from->count);
+        for (size_t i = begin; i < end; i++)
+            sum += simpson(from, i) * from->density[i] *
+                   gsl_ran_gaussian_pdf(s - (from->low + (double)i * from->step), sd);
+        to->density[j] = sum;
+    }
+}
+
+bool group_critical(const struct group *group, double alpha, enum sides sides, double *out)
+{
+    bool two = sides == SIDES_TWO, ok = true;
+    double a = two ? alpha / 2 : alpha, before = 0, spent = 0;
+    struct grid grid = {.density = NULL};
+    gsl_root_fsolver *solver = gsl_root_fsolver_alloc(gsl_root_fsolver_brent);
+    ok = solver != NULL;
+    for (size_t k = 0; ok && k < group->looks; k++) {
+        double t = group->times[k], sd = sqrt(t - before), now = group_spent(group, a, t);
+        const struct grid *last = k ? &grid : NULL;
+        struct search search = {.grid = last, .root = sqrt(t), .sd = sd, .two = two};
+        struct grid next;
+        out[k] = critical_of(&search, now - spent, solver);
+        spent = now;
+        before = t;
+        if (k + 1 == group->looks)
+            break;
+        ok = make_grid(&next, sqrt(t), out[k], fmin(sd, sqrt(group->times[k + 1] - t)), two);
+        if (ok) {
+            carry(last, &next, sd);
+            free(grid.density);
+            grid = next;
+        }
+    }
+    free(grid.density);
+    if (solver)
+        gsl_root_fsolver_free(solver);
+    return ok;
+}
+
+struct interval group_interval(double estimate, double se, double critical, enum sides sides)
+{
+    return inference_interval(estimate, critical * se, sides);
+}
+
+bool group_crosses(double estimate, double se, double critical, enum sides sides)
+{
+    double z = estimate / se;
+    return sides == SIDES_TWO ? fabs(z) >= critical : (sides == SIDES_GREATER ? z : -z) >= critical;
+}
