@@ -65,6 +65,17 @@ static json_t *clear_since(const struct gathered *g, const char *verdict, const 
                                                                        : this_moment(g);
 }
 
+/* A verdict of a method that is valid at every look was right to be called when it was: a family
+ * that grows by another metric, or a limit that moves with the control, does not take it back. An
+ * effect that was seen to change does. */
+static bool stays_clear(const struct gathered *g, const json_t *row, const json_t *before)
+{
+    const char *last = json_string_value(json_object_get(before, "verdict"));
+    return last && is_clear(last) && g->present->design.method != METHOD_FIXED &&
+           !json_is_object(json_object_get(row, "drift_since")) &&
+           json_is_array(json_object_get(row, "interval"));
+}
+
 /* What this look says alone stands beside what all looks say, also where there is only one. */
 static void put_now(json_t *row)
 {
@@ -83,6 +94,8 @@ static void judge_comparison(const struct gathered *g, json_t *row, const struct
     put_now(row);
     json_object_set_new(row, "drift_since", drift_since(g, row, before));
     json_object_del(row, "drift");
+    if (!is_clear(word) && stays_clear(g, row, before))
+        word = json_string_value(json_object_get(before, "verdict"));
     json_object_set_new(row, "verdict", json_string(word));
     json_object_set_new(row, "clear_since", clear_since(g, word, before));
 }

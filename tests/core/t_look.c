@@ -338,6 +338,43 @@ static void test_look__another_metric_begins_anew(void **state)
     uplift_close(&uplift);
 }
 
+/* More metrics make a larger family, which must not take back what was called. */
+static void test_look__a_larger_family_takes_nothing_back(void **state)
+{
+    (void)state;
+    const struct definition_change change = {.who = "test", .at = -1};
+    struct error err = {0};
+    struct uplift *uplift = open_with_experiment();
+    come(uplift, 1000, 0.2, 0.275);
+    json_t *metric = json_pack("{s:s, s:s, s:s}", "key", "s0", "kind", "binary", "event", "order");
+    json_t *list = json_array();
+    json_t *patch = json_pack("{s:{s:[s], s:o}}", "metrics", "primary", "buy", "secondary", list);
+    for (int count = 1; count <= 10; count += 9) {
+        char key[16];
+        for (int i = (int)json_array_size(list); i < count; i++) {
+            snprintf(key, sizeof key, "s%d", i);
+            json_object_set_new(metric, "key", json_string(key));
+            json_array_append_new(list, json_string(key));
+            made(uplift_metric_create(uplift, &change, metric, &err));
+        }
+        made(uplift_experiment_patch(uplift, &change, slice_of("exp"), patch, &err));
+        for (int i = 0; i < 1000 && atomic_load(&uplift->rebuild.running) > 0; i++)
+            usleep(10000);
+        look(uplift);
+        now += 1000;
+        json_t *results = results_at(uplift, -1);
+        json_t *row = json_array_get(json_object_get(results, "metrics"), 1);
+        row = json_array_get(json_object_get(row, "comparisons"), 0);
+        assert_int_equal(json_is_true(json_object_get(row, "significant")), count == 1);
+        assert_string_equal(text_of(row, "verdict"), "better");
+        assert_int_equal(day_of(row, "clear_since"), 1);
+        json_decref(results);
+    }
+    json_decref(metric);
+    json_decref(patch);
+    uplift_close(&uplift);
+}
+
 /* Whether the last look was taken at this very moment. */
 static bool just_taken(struct uplift *uplift)
 {
@@ -476,6 +513,7 @@ int main(void)
         TEST(test_look__another_metric_begins_anew),
         TEST(test_look__two_methods_share_alpha),
         TEST(test_look__limits_are_those_of_the_start),
+        TEST(test_look__a_larger_family_takes_nothing_back),
         TEST(test_look__house_is_kept_once_a_day_and_on_news),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);

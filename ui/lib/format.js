@@ -14,10 +14,10 @@ export const absent = (value) => value === null || value === undefined;
 
 export const count = (value) => (absent(value) ? '–' : number(value, 0, false));
 
-// The value of an arm: a share in percent, points, or a plain number.
+// The value of an arm: a share in percent (a small one with two decimals), points, or a plain number.
 export function level(value, unit) {
   if (absent(value)) return 'no data yet';
-  if (unit === 'share') return `${number(value * 100, 1, false)}%`;
+  if (unit === 'share') return `${number(value * 100, value < 0.1 ? 2 : 1, false)}%`;
   return unit === 'points' ? number(value, 0, true) : number(value, 2, false);
 }
 
