@@ -8,6 +8,7 @@
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "core/ledger.h"
+#include "core/look.h"
 #include "core/uplift.h"
 
 static const char help[] =
@@ -17,7 +18,8 @@ static const char help[] =
     "Exits 1 where something differs.\n"
     "\n"
     "  --data DIR    the data folder; no server may run on it\n"
-    "  --repair      count everything anew from history first, whatever is stored\n"
+    "  --repair      count everything anew from history first, whatever is stored, and\n"
+    "                take out looks that cannot be read\n"
     "  --help        print this help\n";
 
 enum { SHOWN_MAX = 100 };
@@ -64,6 +66,7 @@ static bool check(struct uplift *uplift, uint64_t *differences, struct error *er
     struct catalog *catalog = catalog_acquire(&uplift->catalog);
     progress_start(&outcome.progress, "checking");
     bool ok = ledger_check(txn, catalog, report, progress, &outcome, differences, err);
+    *differences += look_damaged(txn, false, report, &outcome);
     progress_done(&outcome.progress);
     printf("%" PRIu64 " customers, %" PRIu64 " differences\n", ledger_last_customer(txn),
            *differences);
@@ -83,6 +86,7 @@ static bool run_repair(void *data, struct ingest_run *run, struct error *err)
     struct catalog *catalog = catalog_acquire(&repair->uplift->catalog);
     bool ok = ledger_repair(run->txn, run->tallies, catalog, progress, &repair->outcome, err);
     catalog_release(&repair->uplift->catalog, catalog);
+    look_damaged(run->txn, true, report, &repair->outcome);
     return ok;
 }
 

@@ -3,10 +3,12 @@
  * the plain length of the rest (4 bytes) and the rest, {"results", "counted"}, as zlib has it. */
 #include "core/look.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
 
+#include "core/arena.h"
 #include "core/json.h"
 #include "core/when.h"
 
@@ -188,4 +190,53 @@ json_t *look_summaries(struct store_txn *txn, struct look_of of, int64_t until, 
         return list;
     json_decref(list);
     return NULL;
+}
+
+/* --- damage --------------------------------------------------------------------------------- */
+
+static bool is_whole(struct slice value)
+{
+    struct error err = {0};
+    struct look look;
+    json_t *summary = read_summary(&value, &err);
+    bool whole = summary && unpack(value, &look, &err);
+    if (whole)
+        look_release(&look);
+    json_decref(summary);
+    return whole;
+}
+
+uint64_t look_damaged(struct store_txn *txn, bool remove,
+                      void (*report)(void *data, const char *line), void *data)
+{
+    struct store_cursor *cursor = store_walk(txn, STORE_LOOK, NO_SLICE, NO_SLICE);
+    struct slice key, value, *found = NULL;
+    struct arena arena = {0};
+    size_t count = 0, room = 0;
+    while (store_next(cursor, &key, &value)) {
+        if (is_whole(value))
+            continue;
+        if (count == room) {
+            room = room ? 2 * room : 16;
+            found = xrealloc(found, room * sizeof *found);
+        }
+        found[count++] = arena_slice(&arena, key);
+    }
+    store_walk_end(&cursor);
+    for (size_t i = 0; i < count; i++) {
+        char line[128];
+        struct slice rest = found[i];
+        uint32_t experiment = 0;
+        uint16_t phase = 0;
+        unkey_u32(&rest, &experiment);
+        unkey_u16(&rest, &phase);
+        snprintf(line, sizeof line, "experiment number %u, phase %u: a look is damaged",
+                 (unsigned)experiment, (unsigned)phase);
+        report(data, line);
+        if (remove)
+            store_delete(txn, STORE_LOOK, found[i]);
+    }
+    free(found);
+    arena_release(&arena);
+    return count;
 }

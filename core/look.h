@@ -43,6 +43,11 @@ void look_release(struct look *look);
 /* Whether there is a look of that day. */
 bool look_taken(struct store_txn *txn, struct look_of of, int64_t day_start);
 
+/* How many looks of all experiments cannot be read; `report` gets one line each. In a write
+ * transaction `remove` takes them out, so that figures go on from the look before. */
+uint64_t look_damaged(struct store_txn *txn, bool remove,
+                      void (*report)(void *data, const char *line), void *data);
+
 /* The summaries of all looks taken at or before `until`, oldest first: a new reference, or NULL
  * with *err. */
 json_t *look_summaries(struct store_txn *txn, struct look_of of, int64_t until, struct error *err);

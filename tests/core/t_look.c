@@ -193,6 +193,12 @@ static void test_look__one_a_day_and_as_of(void **state)
     uplift_close(&uplift);
 }
 
+static void tell(void *data, const char *line)
+{
+    assert_true(strstr(line, "a look is damaged") != NULL);
+    ++*(int *)data;
+}
+
 static void test_look__a_damaged_one_is_told(void **state)
 {
     (void)state;
@@ -217,6 +223,17 @@ static void test_look__a_damaged_one_is_told(void **state)
     const struct results_options options = {.as_of = -1};
     assert_null(analysis_results(uplift, slice_of("exp"), &options, &err));
     assert_int_equal(err.code, ERROR_CORRUPT);
+    /* Taken out, the figures are there again. */
+    int told = 0;
+    err = (struct error){0};
+    txn = store_write(uplift->store, &err);
+    assert_int_equal(look_damaged(txn, true, tell, &told), 1);
+    assert_true(store_commit(&txn, &err));
+    assert_int_equal(told, 1);
+    json_decref(results_at(uplift, -1));
+    txn = store_read(uplift->store, &err);
+    assert_int_equal(look_damaged(txn, false, tell, &told), 0);
+    store_abort(&txn);
     uplift_close(&uplift);
 }
 
