@@ -114,6 +114,20 @@ static void judge_comparisons(const struct gathered *g, json_t *list, json_t *ar
     }
 }
 
+/* Low, middle and high scores as people group them: detractors, passives and promoters of nps. */
+static json_t *groups_json(const struct metric *metric, const struct tally *tally)
+{
+    int least, most, middle, high; /* the first scores of the upper two groups */
+    int64_t groups[3] = {0};
+    metric_kind_scores(metric->kind, &least, &most);
+    middle = metric->kind == METRIC_NPS ? 7 : metric->kind == METRIC_CSAT ? 3 : 4;
+    high = metric->kind == METRIC_NPS ? 9 : metric->kind == METRIC_CSAT ? 4 : 5;
+    for (int s = least; s <= most; s++)
+        groups[s >= high ? 2 : s >= middle ? 1 : 0] += tally->scores[s];
+    return json_pack("[I, I, I]", (json_int_t)groups[0], (json_int_t)groups[1],
+                     (json_int_t)groups[2]);
+}
+
 static json_t *answers_json(const struct gathered *g, const struct metric *metric, json_t *arms)
 {
     int least, most;
@@ -126,13 +140,13 @@ static json_t *answers_json(const struct gathered *g, const struct metric *metri
         for (int s = least; s <= most; s++)
             json_array_append_new(counts, json_integer((json_int_t)t.scores[s]));
         json_array_append_new(
-            list,
-            json_pack("{s:s, s:I, s:I, s:o, s:O?, s:O?, s:o}", "variant",
-                      g->experiment->variants[v].key, "n", (json_int_t)t.n, "asked",
-                      (json_int_t)asked, "rate",
-                      asked ? json_real((double)t.n / (double)asked) : json_null(), "score",
-                      json_object_get(json_array_get(arms, v), "mean"), "interval",
-                      json_object_get(json_array_get(arms, v), "interval"), "counts", counts));
+            list, json_pack("{s:s, s:I, s:I, s:o, s:O?, s:O?, s:o, s:o}", "variant",
+                            g->experiment->variants[v].key, "n", (json_int_t)t.n, "asked",
+                            (json_int_t)asked, "rate",
+                            asked ? json_real((double)t.n / (double)asked) : json_null(), "score",
+                            json_object_get(json_array_get(arms, v), "mean"), "interval",
+                            json_object_get(json_array_get(arms, v), "interval"), "counts", counts,
+                            "groups", groups_json(metric, &t)));
     }
     return list;
 }

@@ -177,8 +177,11 @@ test('the keyboard reaches everything, with a visible outline', async () => {
 test('charts have a name that holds their figures', async () => {
   const page = await open('/experiments/recommendations');
   const { metrics } = await api('/v1/experiments/recommendations/results');
-  const { n } = metrics.find((metric) => metric.key === 'nps').answers[0];
-  assert.ok(await page.getByRole('img', { name: new RegExp(`of ${n} answers`) }).count() > 0);
+  const { n, counts, groups } = metrics.find((metric) => metric.key === 'nps').answers[0];
+  const sum = (list) => list.reduce((a, b) => a + b, 0);
+  assert.deepEqual(groups, [sum(counts.slice(0, 7)), sum(counts.slice(7, 9)), sum(counts.slice(9))]);
+  const name = `${groups[0]} low, ${groups[1]} middle, ${groups[2]} high of ${n} answers`;
+  assert.ok(await page.getByRole('img', { name: new RegExp(name) }).count() > 0, name);
 });
 
 test('what comes in is shown without waiting for the next asking', async () => {

@@ -4,12 +4,11 @@
 import { html } from 'htm/preact';
 import { count, level } from '../lib/format.js';
 
-// Which scores are low, middle and high, and the least score, by how many scores the survey has.
-const SURVEYS = { 11: { cuts: [7, 9], least: 0 }, 5: { cuts: [2, 3], least: 1 }, 7: { cuts: [3, 4], least: 1 } };
+// The least score, by how many scores the survey has.
+const LEAST = { 11: 0, 5: 1, 7: 1 };
 
-function Bar({ row, letter, cuts }) {
-  const sum = (from, to) => row.counts.slice(from, to).reduce((a, b) => a + b, 0);
-  const parts = [sum(0, cuts[0]), sum(cuts[0], cuts[1]), sum(cuts[1])];
+function Bar({ row, letter }) {
+  const parts = row.groups;
   const label = `${letter}: ${parts[0]} low, ${parts[1]} middle, ${parts[2]} high of ${row.n} answers`;
   let x = 0;
   return html`<svg viewBox="0 0 100 10" preserveAspectRatio="none" role="img" aria-label=${label}>${parts.map((part, i) => {
@@ -29,12 +28,12 @@ function Scores({ metric, letters, least }) {
 }
 
 export function Answers({ metric, letters }) {
-  const { cuts, least } = SURVEYS[metric.answers[0].counts.length];
+  const least = LEAST[metric.answers[0].counts.length];
   const { unit } = metric;
   return html`<section aria-label=${`${metric.name}: answers`}><h2>${metric.name}: answers</h2>
     <div class="answers">${metric.answers.map((row) => html`
       <span>${letters[row.variant]}, n = ${count(row.n)}</span>
-      <${Bar} row=${row} letter=${letters[row.variant]} cuts=${cuts} />
+      <${Bar} row=${row} letter=${letters[row.variant]} />
       <span><strong>${level(row.score, unit)}</strong> ${row.interval && html`<span class="muted">${level(row.interval[0], unit)} to ${level(row.interval[1], unit)}</span>`}
         ${' '}${row.rate !== null && html`<small class="muted">answered ${level(row.rate, 'share')}</small>`}</span>`)}</div>
     <p class="muted">Only those who answered are in these figures.</p>

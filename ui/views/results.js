@@ -77,7 +77,7 @@ export function Results({ results, source, apiKey }) {
           <${Narrowing} results=${results} metric=${metric} letters=${letters} onMetric=${(key) => setChosen(key === main.key ? '' : key)} />`}
     ${metrics.filter((item) => item.answers).map((item) => (item.answers.some((row) => row.n > 0)
       ? html`<${Answers} metric=${item} letters=${letters} />`
-      : html`<h2>${item.name}: answers</h2><p>Of ${count(item.answers.reduce((sum, row) => sum + row.asked, 0))} asked nobody has answered yet.</p>`))}
+      : html`<h2>${item.name}: answers</h2><p>${item.answers.map((row) => `${letters[row.variant]}: 0 of ${count(row.asked)} asked have answered`).join(' · ')}.</p>`))}
     ${shown && html`<${Segments} segments=${segments} letters=${letters} hidden=${invalid} />`}
     <p class="muted">Figures as of <time datetime=${results.as_of}>${moment(results.as_of)}</time>; days are days in ${results.zone}.
       Method ${results.design.method}, ${results.design.effect} effects, correction ${results.design.correction}.</p>`;
