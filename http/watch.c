@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -108,12 +109,30 @@ void watch_answered(struct watch *watch, struct MHD_Connection *connection)
     set(watch, connection, true);
 }
 
+/* Told on the bare socket: libmicrohttpd answers whole requests only. Nothing of its own can be
+ * under way on it, as no request is. */
+static void tell(int socket)
+{
+    static const char body[] =
+        "{\"type\": \"about:blank\", \"title\": \"Request Timeout\", \"status\": 408, \"detail\": "
+        "\"the request did not arrive whole in time\"}";
+    char answer[512];
+    int len = snprintf(answer, sizeof answer,
+                       "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n"
+                       "Content-Type: application/problem+json\r\nContent-Length: %zu\r\n\r\n%s",
+                       sizeof body - 1, body);
+    /* A client that does not take it is cut all the same. */
+    ssize_t sent = send(socket, answer, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    (void)sent;
+}
+
 void watch_cut(struct watch *watch)
 {
     long long now = watch_now();
     pthread_mutex_lock(&watch->lock);
     for (struct entry *entry = watch->first; entry; entry = entry->next)
         if (entry->reading && now - entry->since > watch->most && entry->socket >= 0) {
+            tell(entry->socket);
             shutdown(entry->socket, SHUT_RDWR);
             entry->socket = -1;
         }

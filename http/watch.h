@@ -23,7 +23,8 @@ void watch_notify(void *data, struct MHD_Connection *connection, void **entry,
 void watch_handled(struct watch *watch, struct MHD_Connection *connection);
 /* It is answered: the next one may come. */
 void watch_answered(struct watch *watch, struct MHD_Connection *connection);
-/* Shuts the sockets of those that took too long: to be called about once a second. */
+/* Answers 408 to those that took too long and shuts their sockets: to be called about once a
+ * second. */
 void watch_cut(struct watch *watch);
 /* Milliseconds of the clock that does not jump. */
 long long watch_now(void);

@@ -246,18 +246,22 @@ test('a key that asks too often is told to wait a second, others are not', async
   assert.equal(await own.stop(), 0);
 });
 
-test('a request that trickles in is cut, in its head and in its body', async () => {
+test('a request that trickles in is answered 408 and cut, in its head and in its body', async () => {
   const own = await serve('slow', '--arrive', '2');
   const head = 'POST /v1/events HTTP/1.1\r\nHost: x\r\n';
   const body = `${head}X-API-Key: ${own.key}\r\nContent-Length: 1000\r\n\r\n[`;
   const cut = (start) => new Promise((resolve) => {
     const socket = connect(own.port, '127.0.0.1', () => socket.write(start));
     const timer = setInterval(() => socket.write(' '), 200);
-    const give = (how) => { clearInterval(timer); clearTimeout(late); socket.destroy(); resolve(how); };
+    let said = '';
+    const give = (how) => { clearInterval(timer); clearTimeout(late); socket.destroy(); resolve(how === 'cut' ? said.split('\r\n')[0] : how); };
     const late = setTimeout(() => give('never'), 20_000);
-    socket.on('error', () => give('cut')).on('close', () => give('cut')).on('end', () => give('cut')).resume();
+    socket.on('error', () => give('cut')).on('close', () => give('cut')).on('end', () => give('cut')).on('data', (bytes) => { said += bytes; });
   });
-  assert.deepEqual(await Promise.all([cut(`${head}X-Slow: `), cut(body)]), ['cut', 'cut']);
+  // A client that goes on sending may lose the answer to the reset that its bytes cause.
+  const ends = await Promise.all([cut(`${head}X-Slow: `), cut(body), cut(`${head}X-Slow: `), cut(body)]);
+  assert.ok(ends.every((end) => end === '' || end === 'HTTP/1.1 408 Request Timeout'), ends.join());
+  assert.ok(ends.includes('HTTP/1.1 408 Request Timeout'), ends.join());
   assert.equal((await ask(own, 'GET', '/healthz')).status, 200);
   assert.equal(await own.stop(), 0);
 });
