@@ -6,7 +6,8 @@
  * A study:
  *   design     all optional. method (sequential), alpha (0.05), sides (two), effect (relative),
  *              tuning (5000), correction (none); mixture_variance, prior, spending, best_arm
- *   variants   the first is the control: key, weight (1), exposed (in all or in none)
+ *   variants   the first is the control: key, weight (1), exposed (in all or in none), levels (in
+ *              all or in none): the level of each factor, {"layout": "grid", "tone": "soft"}
  *   metrics    key, kind, goal (increase), arms in the order of the variants, or strata:
  *              [{key, arms}]; method, effect, alpha and sides override the design; role; margin;
  *              segments: [{segment, value, arms or strata}]; before
@@ -27,8 +28,18 @@
  * is narrowed, and all figures are those of this look. `e_value` is always this look's, as the
  * largest of several is none.
  *
- * All methods are available. levels, asked, respondents and best_arm are refused with
- * ERROR_UNSUPPORTED and their place.
+ * `levels`: all variants name the same factors (at most 32), each combination once (at most 256);
+ * a factor's first level is the control's, the others follow as they come. Each metric then has
+ *   factors    method; main: [{factor, level, reference, estimate, se, interval, p_value}];
+ *              interactions: [{factors, statistic, df, p_value}]; cells: [{variant, mean, shrunk:
+ *              {estimate, se}}]; best: the key of the best cell. Formulas: stats/factorial.h. What
+ *              has no figures has `error`, the reason.
+ * `best_arm`: true gives `best`: [{variant, probability, thompson, top_two}] to each primary
+ * metric, to all where none has a role; stats/bestarm.h. Without an estimate for one of the
+ * variants there is none for any, and `error` says which. At most 256 variants.
+ *
+ * All methods are available. asked and respondents are refused with ERROR_UNSUPPORTED and their
+ * place.
  *
  * Choices where the words leave one:
  *   - strata: a stratum with fewer than 2 units in an arm joins the one before it, the first the
@@ -39,7 +50,15 @@
  *   - correction: metrics without a role, where others have one, are a family of their own.
  *   - each arm of nps and csat has `interval`, the exact range of its own score at its metric's
  *     alpha (stats/exact.h), whatever the method; all strata together.
- *   - exact uses counts alone: a covariate of its metric is checked and otherwise ignored. */
+ *   - exact uses counts alone: a covariate of its metric is checked and otherwise ignored.
+ *   - factors: main effects are on the metric's scale, with interval and p-value by its method and
+ * at its alpha, of this look alone; `correction` does not touch them. exact has none for sums of
+ *     more than two arms: there they are those of the sequential method on the absolute scale, and
+ *     factors.method says so. Interactions are tested once, whatever the method: their p-value is
+ *     not valid under peeking. `best` is null where fewer than two cells have an estimate, and
+ * where they differ by no more than chance.
+ *   - factors and best take an arm's mean as it stands in `arms`, over strata too: a covariate does
+ *     not narrow them. */
 #ifndef UPLIFT_CORE_STUDY_H
 #define UPLIFT_CORE_STUDY_H
 

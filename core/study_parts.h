@@ -15,6 +15,7 @@
 #include "core/json.h"
 #include "stats/bayes.h"
 #include "stats/effect.h"
+#include "stats/factorial.h"
 #include "stats/group.h"
 #include "stats/inference.h"
 #include "stats/moments.h"
@@ -111,6 +112,13 @@ struct study_variant {
     double weight, exposed;
 };
 
+/* The levels of the variants, and the design that they make. */
+struct study_factors {
+    struct factorial design; /* cells are variants */
+    const char **keys;       /* [factor] */
+    const char ***levels;    /* [factor][level], in order of first appearance */
+};
+
 /* The boundary that was computed last. */
 struct study_boundary {
     bool known;
@@ -129,6 +137,8 @@ struct study {
     double srm_before; /* smallest sequential p-value of earlier looks; 1 */
     int correction;
     struct study_spending spending;
+    struct study_factors *factors; /* NULL where variants have no levels */
+    bool best_arm;
     struct study_metric *metrics;
     size_t metric_count;
 };
@@ -168,6 +178,37 @@ bool study_read_segments(struct study_reader *reader, json_t *json, const struct
 bool study_read_before(struct study_reader *reader, json_t *json, const struct json_place *place,
                        struct study_metric *metric);
 void study_narrow(struct study_comparison *comparison, const struct study_before *before);
+
+/* An effect with its standard error by the method of `settings`, into a zeroed *out (study.c):
+ * inference, and for some methods estimate and se. Reads estimate, se, df, units and base of the
+ * effect, wherever they come from. */
+void study_infer(struct study *study, const struct study_settings *settings, int goal,
+                 const struct effect *effect, struct study_comparison *out);
+
+/* Strata of all arms (study_cells.c), merged so that each has 2 units in every arm that has as many
+ * at all. */
+struct study_merged {
+    struct moments *all;     /* [variant]: all strata together */
+    bool *filled;            /* [variant]: whether it has 2 units; others take no part in merging */
+    struct moments **strata; /* [stratum][variant] */
+    size_t count;
+};
+struct study_merged study_merge(struct study *study, const struct study_arms *arms);
+/* Each variant's mean, weighted over the merged strata by the units of all arms, with its variance
+ * and without a covariate; where there is none its problem, and that in words, a new reference. */
+struct effect_mean *study_cells(struct study *study, const struct study_arms *arms);
+json_t *study_cell_error(const struct study *study, size_t variant, enum effect_problem problem);
+
+/* `levels` of the list of variants, which were read, and `factors` of a metric, a new reference
+ * (study_factors.c). */
+bool study_read_levels(const struct study_reader *reader, json_t *list);
+json_t *study_factors_report(struct study *study, const struct study_metric *metric);
+
+/* Whether there are few enough variants for `best_arm`; whether a metric has `best`, which are the
+ * primary ones, or all where none has a role; and `best`, a new reference (study_best.c). */
+bool study_judge_best(const struct study_reader *reader);
+bool study_has_best(const struct study *study, const struct study_metric *metric);
+json_t *study_best_report(struct study *study, const struct study_metric *metric);
 
 /* Fills a zeroed *study. False with *err on bad input; the caller releases the arena either way. */
 bool study_read(json_t *json, struct study *study, struct error *err);

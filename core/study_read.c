@@ -217,24 +217,21 @@ static bool read_design(struct study_reader *reader, json_t *json)
                                          "correction", "best_arm", NULL};
     struct error *err = reader->err;
     struct json_place place = json_member(JSON_TOP, "design");
-    bool best_arm = false;
     if (!json_read_object(json, JSON_TOP, "design", JSON_OPTIONAL, &reader->design, err))
         return false;
     json_t *design = reader->design;
     if (!design)
         return true;
-    if (!json_check_fields(design, &place, fields, err) ||
-        !read_settings(design, &place, &reader->settings, err) ||
-        !read_positive(design, &place, "tuning", &reader->settings.tuning, err) ||
-        !read_positive(design, &place, "mixture_variance", &reader->settings.mixture_variance,
-                       err) ||
-        !json_read_word(design, &place, "correction", JSON_OPTIONAL, correction_words,
-                        &reader->study->correction, err) ||
-        !read_prior(design, &place, &reader->settings.prior, err) ||
-        !read_spending(reader->study, design, &place, err) ||
-        !json_read_bool(design, &place, "best_arm", JSON_OPTIONAL, &best_arm, err))
-        return false;
-    return !best_arm || study_unavailable(&place, "best_arm", err);
+    return json_check_fields(design, &place, fields, err) &&
+           read_settings(design, &place, &reader->settings, err) &&
+           read_positive(design, &place, "tuning", &reader->settings.tuning, err) &&
+           read_positive(design, &place, "mixture_variance", &reader->settings.mixture_variance,
+                         err) &&
+           json_read_word(design, &place, "correction", JSON_OPTIONAL, correction_words,
+                          &reader->study->correction, err) &&
+           read_prior(design, &place, &reader->settings.prior, err) &&
+           read_spending(reader->study, design, &place, err) &&
+           json_read_bool(design, &place, "best_arm", JSON_OPTIONAL, &reader->study->best_arm, err);
 }
 
 /* --- variants --- */
@@ -250,8 +247,6 @@ static bool read_variant(struct study_reader *reader, json_t *json, const struct
         !study_once(seen, variant->key, place, "key", err) ||
         !json_read_number(json, place, "weight", JSON_OPTIONAL, 0, HUGE_VAL, &variant->weight, err))
         return false;
-    if (study_given(json, "levels"))
-        return study_unavailable(place, "levels", err);
     return !study_given(json, "exposed") ||
            study_read_count(json, place, "exposed", &variant->exposed, err);
 }
@@ -288,7 +283,7 @@ static bool read_variants(struct study_reader *reader, json_t *json)
     json_t *seen = json_object();
     bool fine = read_variant_list(reader, list, seen);
     json_decref(seen);
-    return fine;
+    return fine && study_read_levels(reader, list) && study_judge_best(reader);
 }
 
 /* --- the sample ratio --- */
