@@ -2,7 +2,8 @@
 /* Study, private: what a study is once it is read, for study*.c only.
  *
  * study_read.c and study_arms.c make it from JSON, study.c computes into its comparisons,
- * study_report.c writes it out. Everything lives in one arena; keys borrow from the JSON. */
+ * study_report.c writes it out, study_factors.c and study_best.c compute and write theirs.
+ * Everything lives in one arena; keys borrow from the JSON. */
 #ifndef UPLIFT_CORE_STUDY_PARTS_H
 #define UPLIFT_CORE_STUDY_PARTS_H
 

@@ -65,8 +65,8 @@ struct factorial {
 /* Rows of `weights`: for each factor its first level's mean and the others' main effects, then the
  * differences of differences of all identified interactions. */
 size_t factorial_rows(const struct factorial *design);
-/* Fills weights, identified and pairs; false where memory is out. At most 0.3 s for the largest
- * design, 5 ms for 64 cells. */
+/* Fills weights, identified and pairs; false where memory is out. Below 1 s for the largest design,
+ * some ms for 64 cells. */
 bool factorial_weigh(struct factorial *design);
 
 enum factorial_problem {

@@ -46,6 +46,14 @@ static void same(const char *name, const json_t *got, const json_t *want)
     }
 }
 
+#define STRATA                                                                                     \
+    "\"strata\": [{\"key\": \"1\", \"arms\": [{\"n\": 900, \"sum\": 90}, {\"n\": 100, \"sum\": "   \
+    "12}]}, {\"key\": \"2\", \"arms\": [{\"n\": 500, \"sum\": 20}, {\"n\": 510, \"sum\": "         \
+    "31}]}, {\"key\": \"3\", \"arms\": [{\"n\": 1, \"sum\": 0}, {\"n\": 5, \"sum\": 1}]}]"
+#define GROUP_DESIGN                                                                               \
+    "{\"method\": \"group-sequential\", \"spending\": {\"function\": \"pocock\", \"times\": "      \
+    "[0.5, 1], \"look\": 1}}"
+
 static void test_study_factors__one_factor_is_a_comparison(void **state)
 {
     (void)state;
@@ -57,14 +65,10 @@ static void test_study_factors__one_factor_is_a_comparison(void **state)
         "{\"method\": \"msprt\"}",
         "{\"method\": \"bayesian\", \"prior\": {\"proper\": true}}",
         "{\"method\": \"bayesian\", \"prior\": {\"proper\": true}, \"effect\": \"absolute\"}",
-        "{\"method\": \"group-sequential\", \"spending\": {\"function\": \"pocock\", \"times\": "
-        "[0.5, 1], \"look\": 1}}"};
+        GROUP_DESIGN};
     static const char *const figures[] = {"estimate", "se", "interval", "p_value"};
     static const char *const arms[] = {
-        "\"arms\": [{\"n\": 900, \"sum\": 90}, {\"n\": 910, \"sum\": 133}]",
-        "\"strata\": [{\"key\": \"1\", \"arms\": [{\"n\": 900, \"sum\": 90}, {\"n\": 100, \"sum\": "
-        "12}]}, {\"key\": \"2\", \"arms\": [{\"n\": 500, \"sum\": 20}, {\"n\": 510, \"sum\": "
-        "31}]}, {\"key\": \"3\", \"arms\": [{\"n\": 1, \"sum\": 0}, {\"n\": 5, \"sum\": 1}]}]"};
+        "\"arms\": [{\"n\": 900, \"sum\": 90}, {\"n\": 910, \"sum\": 133}]", STRATA};
     for (size_t d = 0; d < sizeof designs / sizeof designs[0]; d++)
         for (size_t a = 0; a < 2; a++) {
             char text[1200];
