@@ -25,7 +25,20 @@
  * `non_inferior`) are those of all looks, and `now`: {interval, p_value} is this look alone. Where
  * the intervals hold nothing together, `drift` is true: the effect has changed over time, nothing
  * is narrowed, and all figures are those of this look. `e_value` is always this look's, as the
- * largest of several is none.
+ * largest of several is none. An item may have `strata`, the number that the report gave: where
+ * fewer are left now, since two were merged, the earlier looks were about another effect;
+ * `restarted` is true, and all figures are those of this look.
+ *
+ * `scheduled` (stats/scheduled.h) is for an experiment that is watched. `design.schedule`:
+ * {"horizon": 20000, "customers": 5400, "look": true} has the customers planned and those exposed,
+ * and whether this is one of the looks at which something may be claimed. `looks` of a metric, one
+ * item a treatment, each null or {"information": [...], "share": [...], "critical": [...]}, is what
+ * the report's comparison gave as `looks` at the look before; the report's has the present one
+ * added. Between looks nothing is added, and the interval is that of `before`, or open. After the
+ * first look at a share of 1 the interval is at every moment what `before` and the confidence
+ * sequence hold together. `significant` says that the interval leaves out 0; there is no p-value.
+ * Surveys with fewer than 100 answers in an arm wait for their first look. Segments are read by the
+ * sequential method.
  *
  * All methods are available. levels, asked, respondents and best_arm are refused with
  * ERROR_UNSUPPORTED and their place.
