@@ -18,6 +18,9 @@
  *   srm_before optional: the smallest sequential p-value of the sample ratio at earlier looks. The
  *              report's is the smaller of both, and decides `mismatch`.
  *
+ * Every metric of the report has `method_text`: {computed, assumption, source}, plain words of what
+ * its figures are, what they take for granted, and who says so.
+ *
  * `before` of a metric: what its earlier looks showed, one item a treatment, each null or
  * {"p_value": 0.03, "interval": [0.01, 0.2]}. For methods that are valid at every look the smallest
  * p-value of all looks and what all intervals hold together are valid too (stats/sequential.h), so

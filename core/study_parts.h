@@ -40,6 +40,7 @@ enum study_answer { STUDY_CANNOT_TELL, STUDY_NO, STUDY_YES };
 extern const char *const study_method_words[];
 extern const char *const study_kind_words[];
 extern const char *const study_effect_words[];
+extern const char *const study_correction_words[];
 
 /* What holds for a metric: the design's, overridden by its own. */
 struct study_settings {
@@ -202,6 +203,9 @@ struct inference study_segment_scheduled(const struct study *study,
                                          const struct study_settings *settings,
                                          const struct effect *effect);
 json_t *study_looks_report(const struct study_looks *looks);
+
+/* {computed, assumption, source}: what the figures of a metric are, in words (study_text.c). */
+json_t *study_text_report(const struct study *study, const struct study_metric *metric);
 
 /* Fills a zeroed *study. False with *err on bad input; the caller releases the arena either way. */
 bool study_read(json_t *json, struct study *study, struct error *err);

@@ -13,7 +13,7 @@ const char *const study_method_words[] = {"sequential",       "msprt",    "exact
 const char *const study_kind_words[] = {"binary", "mean", "ratio", "nps", "csat", NULL};
 const char *const study_effect_words[] = {"relative", "absolute", NULL};
 static const char *const sides_words[] = {"two", "greater", "less", NULL};
-static const char *const correction_words[] = {"none", "holm", "bh", "e-bh", NULL};
+const char *const study_correction_words[] = {"none", "holm", "bh", "e-bh", NULL};
 static const char *const goal_words[] = {"increase", "decrease", NULL};
 static const char *const role_words[] = {"primary", "guardrail", "secondary", NULL};
 static const char *const spending_words[] = {"obrien-fleming", "pocock", "kim-demets",
@@ -229,7 +229,7 @@ static bool read_design(struct study_reader *reader, json_t *json)
         !read_positive(design, &place, "tuning", &reader->settings.tuning, err) ||
         !read_positive(design, &place, "mixture_variance", &reader->settings.mixture_variance,
                        err) ||
-        !json_read_word(design, &place, "correction", JSON_OPTIONAL, correction_words,
+        !json_read_word(design, &place, "correction", JSON_OPTIONAL, study_correction_words,
                         &reader->study->correction, err) ||
         !read_prior(design, &place, &reader->settings.prior, err) ||
         !read_spending(reader->study, design, &place, err) ||

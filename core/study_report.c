@@ -351,6 +351,7 @@ static json_t *metric_report(struct study *study, const struct study_metric *met
     put(report, "kind", json_string(study_kind_words[metric->kind]));
     put(report, "method", json_string(study_method_words[metric->settings.method]));
     put(report, "effect", json_string(study_effect_words[metric->settings.effect]));
+    put(report, "method_text", study_text_report(study, metric));
     put(report, "arms", arms_report(study, metric, &metric->arms));
     put(report, "comparisons", comparisons_report(study, metric, &metric->arms));
     if (metric->has_segments)
