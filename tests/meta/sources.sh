@@ -73,7 +73,7 @@ done
 tap_none "every source is in its folder's Makefile.inc (else the tarball lacks it)" "$unlisted"
 
 unlisted=
-for file in $(own_files tests -- 't_*.c' '*.test.sh' '*.test.mjs') $(own_files tests/meta -- '*.sh'); do
+for file in $(own_files tests -- 't_*.c' 's_*.c' '*.test.sh' '*.test.mjs') $(own_files tests/meta -- '*.sh'); do
   name=${file#tests/}
   case $name in
     meta/lib.sh | meta/tarball.sh) continue ;;
