@@ -40,7 +40,7 @@ int main(int argc, char **argv)
          .scale = EFFECT_RELATIVE,
          .sides = SIDES_LESS,
          .from = 100},
-        {.name = "less, relative, from the first: known to fail",
+        {.name = "less, relative, from the first: a known limit",
          .look = sim_sequential,
          .alpha = 0.05,
          .tuning = 5000,
