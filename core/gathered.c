@@ -399,6 +399,20 @@ json_t *gathered_counted(const struct gathered *g)
     return all;
 }
 
+/* The smallest p-value of earlier looks, a new reference. Where those read by the other of two
+ * methods it was held against that one's share of alpha, and is scaled to be held against this
+ * one's: as it stands it would be given the larger share for nothing. */
+static json_t *p_before(const struct gathered *g, const struct metric *metric, const json_t *row)
+{
+    json_t *p = json_object_get(row, "p_value");
+    const json_t *last = item_of(json_object_get(g->last.results, "metrics"), "key", metric->key);
+    if (!json_is_number(p) || !two_methods(g, metric) ||
+        is(last, "method", design_method_word(method_for(g, metric))))
+        return json_incref(p);
+    double mine = method_for(g, metric) == METHOD_EXACT ? exact_share : 1 - exact_share;
+    return json_figure(fmin(1, json_number_value(p) * (mine / (1 - mine))));
+}
+
 /* `before` of a metric, or NULL. A comparison whose effect was seen to change over time is never
  * narrowed again: its ranges are about different effects. */
 static json_t *before_json(const struct gathered *g, const struct metric *metric)
@@ -413,8 +427,8 @@ static json_t *before_json(const struct gathered *g, const struct metric *metric
         const json_t *row = gathered_before(g, metric, g->experiment->variants[v].key);
         bool usable = row && !json_is_object(json_object_get(row, "drift_since"));
         any = any || usable;
-        json_array_append_new(list, usable ? json_pack("{s:O?, s:O?, s:O?}", "p_value",
-                                                       json_object_get(row, "p_value"), "interval",
+        json_array_append_new(list, usable ? json_pack("{s:o?, s:O?, s:O?}", "p_value",
+                                                       p_before(g, metric, row), "interval",
                                                        json_object_get(row, "interval"), "strata",
                                                        json_object_get(row, "strata"))
                                            : json_null());

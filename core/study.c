@@ -56,6 +56,10 @@ static void compare_bayesian(const struct study_settings *settings, const struct
         out->problem = EFFECT_CONTROL_MEAN_ZERO;
         return;
     }
+    if (prior.proper && !(isfinite(prior.mean) && isfinite(prior.sd))) {
+        out->problem = EFFECT_OUT_OF_RANGE;
+        return;
+    }
     out->posterior = bayes_posterior(effect->estimate, effect->se, &prior, settings->alpha,
                                      goal == STUDY_DECREASE);
     out->has_posterior = true;

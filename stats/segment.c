@@ -22,14 +22,17 @@ static long double weighted_mean(const struct segment_effect *effects, size_t co
 
 struct segment_spread segment_spread_of(const struct segment_effect *effects, size_t count)
 {
-    long double sum, squares = 0, q = 0;
+    long double sum, q = 0, before = 0, pairs = 0;
     long double mean = weighted_mean(effects, count, 0, &sum), df = (long double)(count - 1);
     for (size_t i = 0; i < count; i++) {
         long double se = effects[i].se, weight = 1 / (se * se);
-        squares += weight * weight;
+        pairs += weight * before;
+        before += weight;
         q += weight * (effects[i].estimate - mean) * (effects[i].estimate - mean);
     }
-    long double between = count > 1 ? fmaxl(0, (q - df) / (sum - squares / sum)) : 0;
+    /* sum w - sum w^2 / sum w as products of pairs: where one weight outweighs all others the
+     * difference would be nothing but rounding. */
+    long double between = count > 1 ? fmaxl(0, (q - df) * sum / (2 * pairs)) : 0;
     long double centre = weighted_mean(effects, count, between, &sum);
     double statistic = (double)fminl(q, DBL_MAX);
     return (struct segment_spread){

@@ -460,6 +460,64 @@ static void test_look__two_methods_share_alpha(void **state)
     uplift_close(&uplift);
 }
 
+/* Of the customers from..to, both arms alternating, so many of every 50 of an arm are promoters and
+ * the others detractors. */
+static void answer_by_arm(struct uplift *uplift, int from, int to, int a, int b)
+{
+    struct error err = {0};
+    json_t *events = json_array();
+    for (int i = from; i < to; i++) {
+        char id[32];
+        bool promotes = i / 2 % 50 < (i % 2 ? b : a);
+        snprintf(id, sizeof id, "c-%d", i);
+        json_array_append_new(events, json_pack("{s:s, s:s, s:s, s:i, s:I}", "type", "feedback",
+                                                "customer", id, "survey", "nps", "score",
+                                                promotes ? 10 : 0, "at", (json_int_t)now));
+    }
+    json_decref(uplift_events(uplift, events, &err));
+    json_decref(events);
+}
+
+static json_t *survey_comparison(json_t *results)
+{
+    json_t *metric = json_array_get(json_object_get(results, "metrics"), 1);
+    return json_array_get(json_object_get(metric, "comparisons"), 0);
+}
+
+/* A p-value that was not small enough for the exact method's tenth of alpha does not come to be
+ * when the other nine tenths are read. */
+static void test_look__a_p_value_keeps_to_its_share_of_alpha(void **state)
+{
+    (void)state;
+    const struct definition_change change = {.who = "test", .at = -1};
+    struct error err = {0};
+    struct uplift *uplift = open_with_experiment();
+    json_t *metric = json_pack("{s:s, s:s}", "key", "nps", "kind", "nps");
+    json_t *patch =
+        json_pack("{s:{s:[s], s:[s]}}", "metrics", "primary", "buy", "secondary", "nps");
+    made(uplift_metric_create(uplift, &change, metric, &err));
+    made(uplift_experiment_patch(uplift, &change, slice_of("exp"), patch, &err));
+    json_decref(metric);
+    json_decref(patch);
+    come(uplift, 500, 0.2, 0.2);
+    answer_by_arm(uplift, 0, 100, 25, 47);
+    look(uplift);
+    json_t *results = results_at(uplift, -1);
+    double p = number_of(survey_comparison(results), "p_value");
+    assert_true(p > 0.005 && p < 0.045);
+    assert_false(json_is_true(json_object_get(survey_comparison(results), "significant")));
+    json_decref(results);
+    now += 1000;
+    answer_by_arm(uplift, 100, 1000, 25, 25);
+    results = results_at(uplift, -1);
+    json_t *row = survey_comparison(results);
+    assert_true(number_of(json_object_get(row, "now"), "p_value") > 0.5);
+    assert_true(fabs(number_of(row, "p_value") - 9 * p) < 1e-12);
+    assert_false(json_is_true(json_object_get(row, "significant")));
+    json_decref(results);
+    uplift_close(&uplift);
+}
+
 /* A rule that is changed while an experiment runs does not change its decision. */
 static void test_look__limits_are_those_of_the_start(void **state)
 {
@@ -641,6 +699,7 @@ int main(void)
         TEST(test_look__drift),
         TEST(test_look__another_metric_begins_anew),
         TEST(test_look__two_methods_share_alpha),
+        TEST(test_look__a_p_value_keeps_to_its_share_of_alpha),
         TEST(test_look__limits_are_those_of_the_start),
         TEST(test_look__a_larger_family_takes_nothing_back),
         TEST(test_look__house_is_kept_once_a_day_and_on_news),
