@@ -97,7 +97,10 @@ struct taking {
     int64_t day_start;
     int64_t as_of; /* ms: wanted of the past; -1: now */
     bool without_looks;
-    bool news; /* a verdict is new, a drift or an alarm: to be kept before anybody sees it */
+    bool may_look; /* it is kept, so a scheduled look that is due can be taken */
+    bool looked;
+    bool news; /* a scheduled look is due, a verdict is new, a drift or an alarm: to be kept before
+                  anybody sees it */
 };
 
 static void taking_release(struct taking *taking)
@@ -127,14 +130,16 @@ static bool make_taking(struct uplift *uplift, const struct gathered *g, struct 
                         void *data, struct error *err)
 {
     struct taking *taking = data;
+    struct gathered with = *g;
+    with.look = taking->looked = taking->may_look && g->look_due;
     taking->of = (struct look_of){g->present->number, (uint16_t)g->phase};
     taking->day_start = gathered_day_start(g);
-    taking->look.results = results_make(uplift, g, err);
+    taking->look.results = results_make(uplift, &with, err);
     if (!taking->look.results)
         return false;
     taking->look.counted = gathered_counted(g);
     taking->summary = summary_of(taking->look.results);
-    taking->news = g->phase == g->present->phase && has_news(taking->look.results);
+    taking->news = g->phase == g->present->phase && (g->look_due || has_news(taking->look.results));
     taking->results = json_copy(taking->look.results);
     if (taking->without_looks)
         return true;
@@ -153,17 +158,25 @@ static bool keep(void *data, struct ingest_run *run, struct error *err)
 }
 
 /* Figures of a rebuild under way are neither the old ones nor the new ones. */
+static bool is_rebuilding(struct uplift *uplift)
+{
+    return atomic_load(&uplift->rebuild.running) > 0;
+}
+
 static bool may_keep(struct uplift *uplift, const struct taking *taking)
 {
-    return atomic_load(&uplift->rebuild.running) == 0 && results_exposed(taking->results) > 0;
+    return !is_rebuilding(uplift) && results_exposed(taking->results) > 0;
 }
 
 json_t *analysis_look(struct uplift *uplift, struct slice key, struct error *err)
 {
-    struct taking taking = {0};
+    struct taking taking = {.may_look = !is_rebuilding(uplift)};
     json_t *results = NULL;
     pthread_mutex_lock(&uplift->looking);
     bool ok = with_gathered(uplift, key, 0, make_taking, &taking, err);
+    /* A scheduled look that cannot be kept, for a rebuild that began meanwhile, is not shown. */
+    if (ok && taking.looked && is_rebuilding(uplift))
+        ok = error_set(err, ERROR_BUSY, NULL, "figures are being counted anew");
     if (ok && may_keep(uplift, &taking))
         ok = ingest_call(uplift->ingest, keep, &taking, err);
     pthread_mutex_unlock(&uplift->looking);

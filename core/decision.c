@@ -295,8 +295,7 @@ static void say_within(struct judge *judge, json_t *reason, const json_t *metric
 static struct outlook outlook_to(const struct judge *judge, const json_t *metric,
                                  const json_t *comparison, size_t end, double boundary)
 {
-    return outlook_of(metric, comparison, end, boundary, judge->input->design,
-                      judge->input->elapsed_days);
+    return outlook_of(metric, comparison, end, boundary, &judge->input->plan);
 }
 
 static void say_days(const struct judge *judge, json_t *reason, const struct outlook *outlook)
@@ -426,7 +425,7 @@ static json_t *rule_too_early(struct judge *judge)
     const struct decision_input *input = judge->input;
     char text[200];
     /* Customers differ over the week, so only whole weeks count. */
-    int days = (input->design->min_days + 6) / 7 * 7;
+    int days = (input->plan.design->min_days + 6) / 7 * 7;
     if (input->complete || input->day > days)
         return NULL;
     snprintf(text, sizeof text, "Day %lld of at least %d; customers differ over the week.",
@@ -553,8 +552,8 @@ static json_t *rule_stop(struct judge *judge)
 
 static json_t *rule_your_call(struct judge *judge)
 {
-    const struct design *design = judge->input->design;
-    bool over = judge->input->complete ||
+    const struct design *design = judge->input->plan.design;
+    bool over = judge->input->complete || judge->input->schedule_over ||
                 (design->planned_days > 0 && judge->input->day > design->planned_days);
     json_t *list = json_object_get(json_array_get(judge->input->metrics, 0), "comparisons"), *row;
     size_t i;

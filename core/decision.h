@@ -8,17 +8,17 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-#include "core/experiment.h"
+#include "core/outlook.h"
 
 struct decision_input {
     json_t *metrics;            /* of results */
     bool split_off;             /* the sample ratio is off */
     double crossed_share;       /* of all exposed, 0 to 1 */
     int64_t day;                /* days since the start, from 1 */
-    double elapsed_days;        /* since the start, to the end of the phase at most */
+    struct outlook_plan plan;   /* design, and days since the start and of a schedule */
     double customers_per_month; /* of the whole audience, as they came so far */
     bool complete;              /* all data is there: never too early */
-    const struct design *design;
+    bool schedule_over;         /* scheduled: the look at the horizon was taken */
 };
 
 /* {action, variant, headline, rule, reasons: [{id, metric, variant, text, values}],

@@ -98,22 +98,6 @@ static json_t *write_metrics(const struct experiment *e)
     return metrics;
 }
 
-static json_t *write_design(const struct design *design)
-{
-    json_t *object = json_object();
-    experiment_set(object, "method", json_string(design_method_word(design->method)));
-    experiment_set(object, "alpha", json_figure(design->alpha));
-    experiment_set(object, "sides", json_string(design_sides_word(design->sides)));
-    experiment_set(object, "effect", json_string(design_effect_word(design->effect)));
-    experiment_set(object, "tuning", json_figure(design->tuning));
-    experiment_set(object, "correction", json_string(design_correction_word(design->correction)));
-    experiment_set(object, "power", json_figure(design->power));
-    experiment_set(object, "min_days", json_integer(design->min_days));
-    if (design->planned_days > 0)
-        experiment_set(object, "planned_days", json_integer(design->planned_days));
-    return object;
-}
-
 static json_t *write_epochs(const struct experiment *e)
 {
     json_t *epochs = json_array();
@@ -154,7 +138,7 @@ static void write_definition(const struct experiment *e, json_t *object)
                    private->overrides ? json_incref(private->overrides) : json_object());
     experiment_set(object, "segments", write_list(e->segments, e->segment_count));
     experiment_set(object, "metrics", write_metrics(e));
-    experiment_set(object, "design", write_design(&e->design));
+    experiment_set(object, "design", design_json(&e->design));
 }
 
 json_t *experiment_write(const struct experiment *e)

@@ -11,8 +11,6 @@
  * experiment_weights); segments, metrics, tags and
  * overrides none. Factors without variants make the full factorial with equal weights and keys such
  * as "grid-soft", the first combination being the control.
- * Design: method sequential, alpha 0.05, sides two, effect relative (absolute for exact), tuning
- * 5000, correction holm, power 0.8, min_days 7.
  *
  * Number and version: the number is given once and never used again; it stands for the experiment
  * in store keys. The version grows by one with each change and is what ETags and If-Match carry. */
@@ -24,6 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/design.h"
 #include "core/error.h"
 #include "core/metric.h"
 #include "core/text.h"
@@ -72,23 +71,6 @@ struct epoch {
     double traffic;
     double *weights; /* per variant of that phase, as given */
     const char *seed;
-};
-
-enum design_method { METHOD_SEQUENTIAL, METHOD_FIXED, METHOD_EXACT };
-enum design_sides { SIDES_TWO, SIDES_GREATER, SIDES_LESS };
-enum design_effect { EFFECT_RELATIVE, EFFECT_ABSOLUTE };
-enum design_correction { CORRECTION_NONE, CORRECTION_HOLM, CORRECTION_BH, CORRECTION_EBH };
-
-struct design {
-    enum design_method method;
-    double alpha; /* (0, 1) */
-    enum design_sides sides;
-    enum design_effect effect;
-    double tuning; /* customers at which a sequential interval is tightest, at least 1 */
-    enum design_correction correction;
-    double power;     /* (0, 1) */
-    int min_days;     /* 0 or more */
-    int planned_days; /* 0: not given */
 };
 
 struct experiment {
@@ -180,11 +162,5 @@ int64_t experiment_phase_start(const struct experiment *experiment, int phase);
 /* The time before which the phase ended: the start of the next one, or stopped_at; INT64_MAX for
  * the present one while it is not stopped. */
 int64_t experiment_phase_end(const struct experiment *experiment, int phase);
-
-/* Words as the study and the API write them; static. */
-const char *design_method_word(enum design_method method);
-const char *design_sides_word(enum design_sides sides);
-const char *design_effect_word(enum design_effect effect);
-const char *design_correction_word(enum design_correction correction);
 
 #endif

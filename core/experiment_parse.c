@@ -17,8 +17,7 @@ enum {
     TAGS_MOST = 50,
     TAG_MOST = 64,
     SEED_MOST = 128,
-    SEGMENT_MOST = 64,
-    DAYS_MOST = 3650
+    SEGMENT_MOST = 64
 };
 #define VERSION_MOST (INT64_C(1) << 53)
 
@@ -37,36 +36,10 @@ static const char *const whole_fields[] = {DEFINITION_FIELDS, SERVER_FIELDS, "nu
                                            NULL};
 static const char *const state_words[] = {"draft",   "running",  "paused",
                                           "stopped", "archived", NULL};
-static const char *const method_words[] = {"sequential",       "fixed",    "exact", "msprt",
-                                           "group-sequential", "bayesian", NULL};
-static const char *const sides_words[] = {"two", "greater", "less", NULL};
-static const char *const effect_words[] = {"relative", "absolute", NULL};
-static const char *const correction_words[] = {"none", "holm", "bh", "e-bh", NULL};
-enum { METHODS_HERE = METHOD_EXACT + 1 };
 
 const char *experiment_state_word(enum experiment_state state)
 {
     return state_words[state];
-}
-
-const char *design_method_word(enum design_method method)
-{
-    return method_words[method];
-}
-
-const char *design_sides_word(enum design_sides sides)
-{
-    return sides_words[sides];
-}
-
-const char *design_effect_word(enum design_effect effect)
-{
-    return effect_words[effect];
-}
-
-const char *design_correction_word(enum design_correction correction)
-{
-    return correction_words[correction];
 }
 
 /* --- small parts --- */
@@ -74,14 +47,6 @@ const char *design_correction_word(enum design_correction correction)
 bool experiment_check_input(json_t *input, struct error *err)
 {
     return json_check_fields(input, JSON_TOP, input_fields, err);
-}
-
-static bool unsupported(const struct json_place *place, const char *name, struct error *err,
-                        const char *what)
-{
-    json_fail_at(place, name, err, "%s is not available in this version", what);
-    err->code = ERROR_UNSUPPORTED;
-    return false;
 }
 
 bool experiment_check_depth(const json_t *value, const struct json_place *place, int levels,
@@ -296,92 +261,13 @@ static bool read_metrics(struct experiment *e, json_t *whole, struct error *err)
     return true;
 }
 
-static bool read_share(json_t *object, const struct json_place *place, const char *name,
-                       double *out, struct error *err)
-{
-    if (!json_read_number(object, place, name, JSON_OPTIONAL, -HUGE_VAL, HUGE_VAL, out, err))
-        return false;
-    return (*out > 0 && *out < 1) || json_fail_at(place, name, err, "must be above 0 and below 1");
-}
-
-static bool read_method(struct design *design, json_t *object, const struct json_place *place,
-                        struct error *err)
-{
-    static const char *const later[] = {"mixture_variance", "prior", "spending", "best_arm"};
-    int method = METHOD_SEQUENTIAL;
-    if (!json_read_word(object, place, "method", JSON_OPTIONAL, method_words, &method, err))
-        return false;
-    if (method >= METHODS_HERE)
-        return unsupported(place, "method", err, method_words[method]);
-    for (size_t i = 0; i < sizeof later / sizeof *later; i++) {
-        if (!json_is_null(json_object_get(object, later[i])) && json_object_get(object, later[i]))
-            return unsupported(place, later[i], err, later[i]);
-    }
-    design->method = (enum design_method)method;
-    return true;
-}
-
-static bool read_words(struct design *design, json_t *object, const struct json_place *place,
-                       struct error *err)
-{
-    bool exact = design->method == METHOD_EXACT;
-    int sides = SIDES_TWO, correction = CORRECTION_HOLM;
-    int effect = exact ? EFFECT_ABSOLUTE : EFFECT_RELATIVE;
-    if (!json_read_word(object, place, "sides", JSON_OPTIONAL, sides_words, &sides, err) ||
-        !json_read_word(object, place, "effect", JSON_OPTIONAL, effect_words, &effect, err) ||
-        !json_read_word(object, place, "correction", JSON_OPTIONAL, correction_words, &correction,
-                        err))
-        return false;
-    design->sides = (enum design_sides)sides;
-    design->effect = (enum design_effect)effect;
-    design->correction = (enum design_correction)correction;
-    if (exact && effect != EFFECT_ABSOLUTE)
-        return json_fail_at(place, "effect", err, "must be absolute with the exact method");
-    if (exact && sides != SIDES_TWO)
-        return json_fail_at(place, "sides", err, "must be two with the exact method");
-    bool e_values = exact || (design->method == METHOD_SEQUENTIAL && sides == SIDES_TWO);
-    if (correction == CORRECTION_EBH && !e_values)
-        return json_fail_at(place, "correction", err,
-                            "e-bh needs e-values, which this method and sides do not have");
-    return true;
-}
-
-static bool read_days(struct design *design, json_t *object, const struct json_place *place,
-                      struct error *err)
-{
-    int64_t least = 7, planned = 0;
-    if (!json_read_integer(object, place, "min_days", JSON_OPTIONAL, 0, DAYS_MOST, &least, err) ||
-        !json_read_integer(object, place, "planned_days", JSON_OPTIONAL, 1, DAYS_MOST, &planned,
-                           err))
-        return false;
-    design->min_days = (int)least;
-    design->planned_days = (int)planned;
-    return planned == 0 || planned >= least ||
-           json_fail_at(place, "planned_days", err, "must be at least min_days (%d)",
-                        design->min_days);
-}
-
 static bool read_design(struct experiment *e, json_t *whole, struct error *err)
 {
-    static const char *const fields[] = {"method",       "alpha",    "sides",    "effect",
-                                         "tuning",       "power",    "min_days", "correction",
-                                         "prior",        "spending", "best_arm", "mixture_variance",
-                                         "planned_days", NULL};
     json_t *object = NULL;
     if (!json_read_object(whole, JSON_TOP, "design", JSON_OPTIONAL, &object, err))
         return false;
     struct json_place place = json_member(JSON_TOP, "design");
-    struct design *design = &e->design;
-    *design = (struct design){.alpha = 0.05, .tuning = 5000, .power = 0.8};
-    if ((object && !json_check_fields(object, &place, fields, err)) ||
-        !read_method(design, object, &place, err) || !read_words(design, object, &place, err) ||
-        !read_share(object, &place, "alpha", &design->alpha, err) ||
-        !read_share(object, &place, "power", &design->power, err) ||
-        !json_read_number(object, &place, "tuning", JSON_OPTIONAL, 1, 1e15, &design->tuning, err) ||
-        !read_days(design, object, &place, err))
-        return false;
-    return design->sides == SIDES_TWO || design->alpha < 0.5 ||
-           json_fail_at(&place, "alpha", err, "must be below 0.5 for a one-sided test");
+    return design_read(object, &place, &e->private->arena, &e->design, err);
 }
 
 /* --- the server's fields --- */

@@ -72,6 +72,43 @@ int64_t gathered_day_start(const struct gathered *g)
     return experiment_phase_start(g->present, g->phase) + (day_of(g) - 1) * WHEN_DAY;
 }
 
+/* --- scheduled looks -------------------------------------------------------------------------- */
+
+/* A figure of the schedule as the last look left it; 0 where there was none. */
+static double last_figure(const struct gathered *g, const char *name)
+{
+    const json_t *schedule = json_object_get(g->last.results, "schedule");
+    return json_number_value(json_object_get(schedule, name));
+}
+
+/* A look is due on its day, and on the first one after the horizon was reached. */
+static bool look_due(const struct gathered *g)
+{
+    const struct design *design = &g->present->design;
+    int64_t days = elapsed(g) / WHEN_DAY, last = (int64_t)last_figure(g, "last_look_day");
+    bool present = g->phase == g->present->phase;
+    if (design->method != METHOD_SCHEDULED || !present || g->exposed == 0 ||
+        last_figure(g, "share") >= 1)
+        return false;
+    return design_look_day(design, days) > last || (g->exposed >= design->horizon && days > last);
+}
+
+json_t *gathered_schedule(const struct gathered *g)
+{
+    const struct design *design = &g->present->design;
+    if (design->method != METHOD_SCHEDULED)
+        return json_null();
+    int64_t days = elapsed(g) / WHEN_DAY;
+    double share =
+        g->look ? fmin(1, (double)g->exposed / (double)design->horizon) : last_figure(g, "share");
+    int64_t last = g->look ? days : (int64_t)last_figure(g, "last_look_day");
+    int next = share < 1 ? design_next_look_day(design, last > days ? last : days) : 0;
+    return json_pack("{s:I, s:I, s:o, s:I, s:o, s:b}", "horizon", (json_int_t)design->horizon,
+                     "customers", (json_int_t)g->exposed, "share", json_figure(share),
+                     "last_look_day", (json_int_t)last, "next_look_day",
+                     next ? json_integer(next) : json_null(), "over", share >= 1);
+}
+
 bool gathered_read(struct store_txn *txn, struct gathered *g, struct error *err)
 {
     const struct look_of of = {g->present->number, (uint16_t)g->phase};
@@ -84,7 +121,12 @@ bool gathered_read(struct store_txn *txn, struct gathered *g, struct error *err)
         return false;
     if (g->value_count > 1)
         qsort(g->values, g->value_count, sizeof *g->values, by_size);
-    return look_last(txn, of, INT64_MAX, &g->last, err) || err->code == ERROR_NONE;
+    for (size_t v = 0; v < g->experiment->variant_count; v++)
+        g->exposed += gathered_total(g, 0, NULL, v).n;
+    if (!look_last(txn, of, INT64_MAX, &g->last, err) && err->code != ERROR_NONE)
+        return false;
+    g->look_due = look_due(g);
+    return true;
 }
 
 void gathered_release(struct gathered *g)
@@ -253,12 +295,29 @@ static enum design_method method_for(const struct gathered *g, const struct metr
     enum design_method method = g->present->design.method;
     if (method == METHOD_EXACT)
         return counts ? METHOD_EXACT : METHOD_SEQUENTIAL;
+    /* The mixture's variance is for shares and relative effects, not for points. */
+    if (method == METHOD_MSPRT && metric->kind == METRIC_NPS)
+        return METHOD_SEQUENTIAL;
     return two_methods(g, metric) && small_survey(g, metric) ? METHOD_EXACT : method;
 }
 
-static double alpha_for(const struct gathered *g, const struct metric *metric)
+/* Scheduled looks leave no p-value to correct: their comparisons of one role share alpha equally
+ * instead, guardrails excepted (as in core/study.h). */
+static double shared_alpha(const struct gathered *g, enum metric_role role)
 {
-    double alpha = g->present->design.alpha;
+    const struct design *design = &g->present->design;
+    size_t metrics = 0;
+    if (design->method != METHOD_SCHEDULED || design->correction == CORRECTION_NONE ||
+        role == ROLE_GUARDRAIL)
+        return design->alpha;
+    for (size_t i = 0; i < g->experiment->metric_count; i++)
+        metrics += g->experiment->metrics[i].role == role;
+    return design->alpha / (double)(metrics * (g->experiment->variant_count - 1));
+}
+
+double gathered_alpha(const struct gathered *g, const struct metric *metric, enum metric_role role)
+{
+    double alpha = shared_alpha(g, role);
     if (!two_methods(g, metric))
         return alpha;
     return alpha * (method_for(g, metric) == METHOD_EXACT ? exact_share : 1 - exact_share);
@@ -315,6 +374,13 @@ const json_t *gathered_before(const struct gathered *g, const struct metric *met
     return same ? item_of(json_object_get(row, "comparisons"), "variant", variant) : NULL;
 }
 
+bool gathered_recounted(const struct gathered *g, const struct metric *metric, const char *variant)
+{
+    const json_t *row = item_of(json_object_get(g->last.results, "metrics"), "key", metric->key);
+    return item_of(json_object_get(row, "comparisons"), "variant", variant) &&
+           !gathered_before(g, metric, variant);
+}
+
 json_t *gathered_counted(const struct gathered *g)
 {
     json_t *all = json_object();
@@ -333,13 +399,27 @@ json_t *gathered_counted(const struct gathered *g)
     return all;
 }
 
+/* The smallest p-value of earlier looks, a new reference. Where those read by the other of two
+ * methods it was held against that one's share of alpha, and is scaled to be held against this
+ * one's: as it stands it would be given the larger share for nothing. */
+static json_t *p_before(const struct gathered *g, const struct metric *metric, const json_t *row)
+{
+    json_t *p = json_object_get(row, "p_value");
+    const json_t *last = item_of(json_object_get(g->last.results, "metrics"), "key", metric->key);
+    if (!json_is_number(p) || !two_methods(g, metric) ||
+        is(last, "method", design_method_word(method_for(g, metric))))
+        return json_incref(p);
+    double mine = method_for(g, metric) == METHOD_EXACT ? exact_share : 1 - exact_share;
+    return json_figure(fmin(1, json_number_value(p) * (mine / (1 - mine))));
+}
+
 /* `before` of a metric, or NULL. A comparison whose effect was seen to change over time is never
  * narrowed again: its ranges are about different effects. */
 static json_t *before_json(const struct gathered *g, const struct metric *metric)
 {
     json_t *list = json_array();
     bool any = false;
-    if (!g->last.results || method_for(g, metric) == METHOD_FIXED) {
+    if (!g->last.results || !design_is_anytime(&g->present->design)) {
         json_decref(list);
         return NULL;
     }
@@ -347,15 +427,28 @@ static json_t *before_json(const struct gathered *g, const struct metric *metric
         const json_t *row = gathered_before(g, metric, g->experiment->variants[v].key);
         bool usable = row && !json_is_object(json_object_get(row, "drift_since"));
         any = any || usable;
-        json_array_append_new(list, usable ? json_pack("{s:O?, s:O?}", "p_value",
-                                                       json_object_get(row, "p_value"), "interval",
-                                                       json_object_get(row, "interval"))
+        json_array_append_new(list, usable ? json_pack("{s:o?, s:O?, s:O?}", "p_value",
+                                                       p_before(g, metric, row), "interval",
+                                                       json_object_get(row, "interval"), "strata",
+                                                       json_object_get(row, "strata"))
                                            : json_null());
     }
     if (any)
         return list;
     json_decref(list);
     return NULL;
+}
+
+/* The scheduled looks that each comparison has had, or NULL. */
+static json_t *looks_json(const struct gathered *g, const struct metric *metric)
+{
+    json_t *list = json_array();
+    for (size_t v = 1; v < g->experiment->variant_count; v++) {
+        const json_t *row = gathered_before(g, metric, g->experiment->variants[v].key);
+        json_t *looks = json_object_get(row, "looks");
+        json_array_append(list, looks ? looks : json_null());
+    }
+    return list;
 }
 
 static void put_srm_before(json_t *study, const struct gathered *g)
@@ -383,13 +476,15 @@ static json_t *metric_study(const struct gathered *g, const struct metric *metri
                             metric->goal == GOAL_DECREASE ? "decrease" : "increase", "method",
                             design_method_word(method_for(g, metric)), "effect",
                             absolute_effect(g, metric) ? "absolute" : "relative", "alpha",
-                            alpha_for(g, metric));
+                            gathered_alpha(g, metric, role));
     if (role == ROLE_GUARDRAIL)
         json_object_set_new(row, "margin", json_figure(gathered_margin(g, metric)));
     put_arms(row, g, metric, NULL);
     json_t *before = before_json(g, metric);
     if (before)
         json_object_set_new(row, "before", before);
+    if (method_for(g, metric) == METHOD_SCHEDULED)
+        json_object_set_new(row, "looks", looks_json(g, metric));
     if (g->value_count)
         json_object_set_new(row, "segments", segments_json(g, metric));
     return row;
@@ -437,16 +532,27 @@ static void put_exposed(json_t *study, const struct gathered *g)
         json_object_set_new(study, "srm_strata", strata);
 }
 
-json_t *gathered_study(const struct gathered *g)
+static json_t *study_design(const struct gathered *g)
 {
     const struct design *design = &g->present->design;
+    json_t *object = json_pack(
+        "{s:s, s:f, s:s, s:s, s:f, s:f, s:s, s:b, s:{s:f, s:f, s:b}}", "method",
+        design_method_word(design->method), "alpha", design->alpha, "sides",
+        design_sides_word(design->sides), "effect", design_effect_word(design->effect), "tuning",
+        design->tuning, "mixture_variance", design->mixture_variance, "correction",
+        design_correction_word(design->correction), "best_arm", design->best_arm, "prior", "mean",
+        design->prior_mean, "sd", design->prior_sd, "proper", design->prior_proper);
+    if (design->method == METHOD_SCHEDULED)
+        json_object_set_new(object, "schedule",
+                            json_pack("{s:I, s:I, s:b}", "horizon", (json_int_t)design->horizon,
+                                      "customers", (json_int_t)g->exposed, "look", g->look));
+    return object;
+}
+
+json_t *gathered_study(const struct gathered *g)
+{
     json_t *metrics = json_array();
-    json_t *study =
-        json_pack("{s:{s:s, s:f, s:s, s:s, s:f, s:s}, s:o}", "design", "method",
-                  design_method_word(design->method), "alpha", design->alpha, "sides",
-                  design_sides_word(design->sides), "effect", design_effect_word(design->effect),
-                  "tuning", design->tuning, "correction",
-                  design_correction_word(design->correction), "metrics", metrics);
+    json_t *study = json_pack("{s:o, s:o}", "design", study_design(g), "metrics", metrics);
     for (size_t i = 0; i < g->experiment->metric_count; i++) {
         const struct metric *metric =
             catalog_metric(g->catalog, slice_of(g->experiment->metrics[i].key));

@@ -30,6 +30,9 @@ struct gathered {
     int64_t now;      /* ms */
     int64_t day;      /* of the phase, from 1; it stops with the phase */
     struct look last; /* the look before this one; empty where there is none */
+    int64_t exposed;  /* customers, all variants */
+    bool look_due;    /* scheduled: one of its looks is due */
+    bool look;        /* and is taken now: something may be claimed. Set by the caller */
     struct tally_set *tallies;
     struct segment_value *values;
     size_t value_count, value_room;
@@ -47,6 +50,11 @@ struct tally gathered_total(const struct gathered *g, uint32_t metric,
  * worth having, 0: none given. Both as they were when the phase started. */
 double gathered_margin(const struct gathered *g, const struct metric *metric);
 double gathered_min_effect(const struct gathered *g, const struct metric *metric);
+/* The level of a metric's ranges, after what its role shares. */
+double gathered_alpha(const struct gathered *g, const struct metric *metric, enum metric_role role);
+/* Scheduled: {horizon, customers, share, last_look_day, next_look_day, over}; else null. `share` is
+ * that of the last look, `over` says that it was 1. New reference. */
+json_t *gathered_schedule(const struct gathered *g);
 /* The study (study.h). New reference. */
 json_t *gathered_study(const struct gathered *g);
 
@@ -54,6 +62,8 @@ json_t *gathered_study(const struct gathered *g);
  * scale; else NULL. Borrowed from the look. */
 const json_t *gathered_before(const struct gathered *g, const struct metric *metric,
                               const char *variant);
+/* Whether the last look has the comparison, but of what counted something else. */
+bool gathered_recounted(const struct gathered *g, const struct metric *metric, const char *variant);
 /* What each metric counts now, as a look keeps it. New reference. */
 json_t *gathered_counted(const struct gathered *g);
 /* Days since the phase began, to its end at most; above 0. */

@@ -22,9 +22,9 @@ static double number(const json_t *object, const char *name, double otherwise)
 
 static struct forecast_rule rule_of(const json_t *metric, const struct design *design)
 {
-    return (struct forecast_rule){.fixed = is(metric, "method", "fixed"),
-                                  .alpha = number(metric, "alpha", design->alpha),
-                                  .tuning = design->tuning};
+    bool fixed = is(metric, "method", "fixed") || is(metric, "method", "bayesian");
+    return (struct forecast_rule){
+        .fixed = fixed, .alpha = number(metric, "alpha", design->alpha), .tuning = design->tuning};
 }
 
 /* Units of both arms. */
@@ -45,9 +45,22 @@ static struct outlook nothing_in_sight(void)
     return (struct outlook){false, HUGE_VAL, HUGE_VAL, HUGE_VAL, HUGE_VAL};
 }
 
-struct outlook outlook_of(const json_t *metric, const json_t *comparison, size_t end,
-                          double boundary, const struct design *design, double elapsed_days)
+static struct outlook until_horizon(const struct outlook_plan *plan, double units)
 {
+    double a_day = units / plan->elapsed_days;
+    if (!(plan->horizon_days > 0) || !isfinite(plan->horizon_days) || !(units > 0))
+        return nothing_in_sight();
+    double next = fmin(plan->next_look_days, plan->horizon_days);
+    return (struct outlook){true, next * a_day, plan->horizon_days * a_day, next,
+                            plan->horizon_days};
+}
+
+struct outlook outlook_of(const json_t *metric, const json_t *comparison, size_t end,
+                          double boundary, const struct outlook_plan *plan)
+{
+    double elapsed_days = plan->elapsed_days;
+    if (is(metric, "method", "scheduled"))
+        return until_horizon(plan, units_of(metric, comparison));
     /* Of this look alone: its ends lie about the estimate, also where earlier looks were luckier.
      */
     const json_t *now = json_object_get(comparison, "now");
@@ -56,7 +69,7 @@ struct outlook outlook_of(const json_t *metric, const json_t *comparison, size_t
     if (!json_is_number(at) || !json_is_number(json_object_get(comparison, "estimate")) ||
         !(units > 0) || !(elapsed_days > 0))
         return nothing_in_sight();
-    struct forecast_rule rule = rule_of(metric, design);
+    struct forecast_rule rule = rule_of(metric, plan->design);
     struct forecast forecast =
         forecast_crossing(&rule, units, number(comparison, "estimate", 0), json_number_value(at),
                           number(comparison, "se", 0), boundary);
@@ -93,13 +106,18 @@ static double days_for(const json_t *metric, const json_t *comparison, const str
     return forecast_needed(&rule, units, se, size, power) * elapsed_days / units;
 }
 
-json_t *outlook_planned_days(json_t *metrics, const struct design *design, double elapsed_days)
+json_t *outlook_planned_days(json_t *metrics, const struct outlook_plan *plan)
 {
-    double low = 0, high = 0;
+    const struct design *design = plan->design;
+    double low = 0, high = 0, elapsed_days = plan->elapsed_days;
     size_t i, j;
     json_t *metric, *comparison;
     if (design->planned_days > 0)
         return json_pack("[i, i]", design->planned_days, design->planned_days);
+    if (design->method == METHOD_SCHEDULED && isfinite(plan->horizon_days)) {
+        json_t *day = json_figure(ceil(elapsed_days + plan->horizon_days));
+        return json_pack("[O, o]", day, day);
+    }
     json_array_foreach(metrics, i, metric)
     {
         if (!is(metric, "role", "primary"))

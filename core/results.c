@@ -71,9 +71,24 @@ static json_t *clear_since(const struct gathered *g, const char *verdict, const 
 static bool stays_clear(const struct gathered *g, const json_t *row, const json_t *before)
 {
     const char *last = json_string_value(json_object_get(before, "verdict"));
-    return last && is_clear(last) && g->present->design.method != METHOD_FIXED &&
+    return last && is_clear(last) && design_is_anytime(&g->present->design) &&
            !json_is_object(json_object_get(row, "drift_since")) &&
            json_is_array(json_object_get(row, "interval"));
+}
+
+/* Since when, and why, figures go on from no earlier look; null where they always did. */
+static json_t *restarted(const struct gathered *g, const json_t *row, const struct metric *metric,
+                         const char *variant, const json_t *before)
+{
+    bool merged = json_is_true(json_object_get(row, "restarted"));
+    json_t *last = json_object_get(before, "restarted");
+    if (!merged && !gathered_recounted(g, metric, variant))
+        return last ? json_incref(last) : json_null();
+    json_t *since = this_moment(g);
+    json_object_set_new(since, "reason",
+                        json_string(merged ? "two epochs were put together"
+                                           : "what the metric counts was changed"));
+    return since;
 }
 
 /* What this look says alone stands beside what all looks say, also where there is only one. */
@@ -92,6 +107,10 @@ static void judge_comparison(const struct gathered *g, json_t *row, const struct
     const json_t *before = gathered_before(g, metric, variant);
     const char *word = verdict(row, role, metric->goal == GOAL_DECREASE);
     put_now(row);
+    json_t *since = restarted(g, row, metric, variant, before);
+    if (json_is_true(json_object_get(row, "restarted")))
+        before = NULL;
+    json_object_set_new(row, "restarted", since);
     json_object_set_new(row, "drift_since", drift_since(g, row, before));
     json_object_del(row, "drift");
     if (!is_clear(word) && stays_clear(g, row, before))
@@ -165,6 +184,15 @@ static const char *unit_of(const struct metric *metric)
     }
 }
 
+/* The level that a reader may rely on: of a survey's two methods together, of a schedule's looks as
+ * its role shares it. */
+static double shown_alpha(const struct gathered *g, const struct metric *metric,
+                          enum metric_role role)
+{
+    bool shared = g->present->design.method == METHOD_SCHEDULED;
+    return shared ? gathered_alpha(g, metric, role) : g->present->design.alpha;
+}
+
 static void finish_metric(const struct gathered *g, json_t *row, const struct metric *metric,
                           enum metric_role role)
 {
@@ -178,7 +206,7 @@ static void finish_metric(const struct gathered *g, json_t *row, const struct me
     json_object_set_new(row, "role", json_string(metric_role_word(role)));
     json_object_set_new(row, "goal", json_string(decrease ? "decrease" : "increase"));
     json_object_set_new(row, "unit", json_string(unit_of(metric)));
-    json_object_set_new(row, "alpha", json_real(g->present->design.alpha));
+    json_object_set_new(row, "alpha", json_real(shown_alpha(g, metric, role)));
     double least = gathered_min_effect(g, metric);
     json_object_set_new(row, "min_effect", least > 0 ? json_real(least) : json_null());
     json_object_set_new(row, "unit_value", json_figure(metric->unit_value));
@@ -310,19 +338,26 @@ static int64_t last_event_at(struct uplift *uplift, const struct gathered *g)
     return at;
 }
 
-static json_t *design_json(const struct design *design)
-{
-    return json_pack("{s:s, s:f, s:s, s:s}", "method", design_method_word(design->method), "alpha",
-                     design->alpha, "effect", design_effect_word(design->effect), "correction",
-                     design_correction_word(design->correction));
-}
-
 /* Customers a month if everybody in the audience were let in, as they came so far. */
 static double monthly(const struct gathered *g, int64_t exposed, double elapsed)
 {
     const struct experiment *e = g->experiment;
     double let_in = e->traffic * (e->layer_key ? e->layer_range[1] - e->layer_range[0] : 1);
     return (double)exposed / elapsed * 30 / let_in;
+}
+
+static struct outlook_plan plan_of(const struct gathered *g, const json_t *schedule, double elapsed)
+{
+    const struct design *design = &g->present->design;
+    struct outlook_plan plan = {.design = design, .elapsed_days = elapsed};
+    if (design->method != METHOD_SCHEDULED)
+        return plan;
+    double left = fmax(0, (double)(design->horizon - g->exposed));
+    json_t *next = json_object_get(schedule, "next_look_day");
+    plan.horizon_days = g->exposed > 0 ? left * elapsed / (double)g->exposed : HUGE_VAL;
+    plan.next_look_days =
+        json_is_integer(next) ? fmax(0, json_number_value(next) - elapsed) : HUGE_VAL;
+    return plan;
 }
 
 json_t *results_make(struct uplift *uplift, const struct gathered *g, struct error *err)
@@ -342,23 +377,24 @@ json_t *results_make(struct uplift *uplift, const struct gathered *g, struct err
                                   .before = json_object_get(g->last.results, "health")};
     health.variants = variants_json(g, &health.exposed);
     double elapsed = gathered_elapsed_days(g);
-    const struct decision_input input = {.metrics = health.metrics,
-                                         .split_off =
-                                             json_is_true(json_object_get(health.srm, "mismatch")),
-                                         .crossed_share = health_crossed_share(&health),
-                                         .day = g->day,
-                                         .elapsed_days = elapsed,
-                                         .customers_per_month = monthly(g, health.exposed, elapsed),
-                                         .complete = is_over(g->present),
-                                         .design = &g->present->design};
-    json_t *results =
-        json_pack("{s:o, s:o, s:s, s:I, s:o, s:o, s:o, s:O, s:O, s:O*, s:o, s:o}", "experiment",
-                  experiment_part(g, health.variants), "as_of", json_when(g->now), "zone", "UTC",
-                  "day", (json_int_t)g->day, "planned_days",
-                  outlook_planned_days(health.metrics, input.design, elapsed), "rebuilding",
-                  rebuild_json(uplift), "design", design_json(input.design), "metrics",
-                  health.metrics, "segments", json_object_get(report, "segments"), "srm",
-                  health.srm, "health", health_report(&health), "decision", decision_make(&input));
+    json_t *schedule = gathered_schedule(g);
+    const struct outlook_plan plan = plan_of(g, schedule, elapsed);
+    const struct decision_input input = {
+        .metrics = health.metrics,
+        .split_off = json_is_true(json_object_get(health.srm, "mismatch")),
+        .crossed_share = health_crossed_share(&health),
+        .day = g->day,
+        .plan = plan,
+        .customers_per_month = monthly(g, health.exposed, elapsed),
+        .complete = is_over(g->present),
+        .schedule_over = json_is_true(json_object_get(schedule, "over"))};
+    json_t *results = json_pack(
+        "{s:o, s:o, s:s, s:I, s:o, s:o, s:o, s:o, s:O, s:O, s:O*, s:o, s:o}", "experiment",
+        experiment_part(g, health.variants), "as_of", json_when(g->now), "zone", "UTC", "day",
+        (json_int_t)g->day, "planned_days", outlook_planned_days(health.metrics, &plan),
+        "rebuilding", rebuild_json(uplift), "design", design_json(plan.design), "schedule",
+        schedule, "metrics", health.metrics, "segments", json_object_get(report, "segments"), "srm",
+        health.srm, "health", health_report(&health), "decision", decision_make(&input));
     json_decref(report);
     return results;
 }

@@ -28,6 +28,12 @@ static enum study_answer non_inferior(const struct study_metric *metric,
     return !interval->low_open && interval->low >= metric->margin ? STUDY_NO : STUDY_CANNOT_TELL;
 }
 
+static bool excludes_zero(const struct interval *interval)
+{
+    return (!interval->low_open && interval->low > 0) ||
+           (!interval->high_open && interval->high < 0);
+}
+
 static void compare_exact(const struct study_settings *settings, const struct effect_pair *strata,
                           size_t count, struct study_comparison *out)
 {
@@ -50,13 +56,17 @@ static void compare_bayesian(const struct study_settings *settings, const struct
         out->problem = EFFECT_CONTROL_MEAN_ZERO;
         return;
     }
+    if (prior.proper && !(isfinite(prior.mean) && isfinite(prior.sd))) {
+        out->problem = EFFECT_OUT_OF_RANGE;
+        return;
+    }
     out->posterior = bayes_posterior(effect->estimate, effect->se, &prior, settings->alpha,
                                      goal == STUDY_DECREASE);
     out->has_posterior = true;
     out->estimate = out->posterior.estimate;
     out->effect.se = out->posterior.se;
     out->inference.interval = out->posterior.interval;
-    out->significant = out->posterior.interval.low > 0 || out->posterior.interval.high < 0;
+    out->significant = excludes_zero(&out->posterior.interval);
 }
 
 /* The boundaries of a metric's level are the same for all its comparisons. */
@@ -109,6 +119,9 @@ void study_infer(struct study *study, const struct study_settings *settings, int
     case STUDY_BAYESIAN:
         compare_bayesian(settings, effect, goal, out);
         break;
+    case STUDY_SCHEDULED:
+        out->inference = study_segment_scheduled(study, settings, effect);
+        break;
     default:
         error_fatal("method %d was read but is not computed", settings->method);
     }
@@ -116,12 +129,16 @@ void study_infer(struct study *study, const struct study_settings *settings, int
 
 /* The methods that need an effect with its standard error. */
 static void compare_normal(struct study *study, const struct study_metric *metric,
-                           const struct effect_pair *strata, size_t count,
-                           struct study_comparison *out)
+                           const struct effect_pair *strata, size_t count, size_t variant,
+                           bool whole, struct study_comparison *out)
 {
     const struct study_settings *settings = &metric->settings;
     struct effect effect = effect_between(strata, count, (enum effect_scale)settings->effect);
     study_infer(study, settings, metric->goal, &effect, out);
+    if (settings->method == STUDY_SCHEDULED && whole && !out->problem) {
+        out->inference = (struct inference){.has_p_value = false};
+        study_compare_scheduled(study, metric, variant, out);
+    }
 }
 
 static void compare(struct study *study, const struct study_metric *metric, struct study_arms *arms,
@@ -131,13 +148,17 @@ static void compare(struct study *study, const struct study_metric *metric, stru
     for (size_t i = 0; i < arms->count; i++)
         pairs[i] = (struct effect_pair){arms->strata[i][0], arms->strata[i][variant]};
     size_t count = effect_merge_strata(pairs, arms->count);
+    bool whole = arms == &metric->arms;
     struct study_comparison *out = &arms->comparisons[variant - 1];
+    out->strata = count;
     if (metric->settings.method == STUDY_EXACT)
         compare_exact(&metric->settings, pairs, count, out);
     else
-        compare_normal(study, metric, pairs, count, out);
-    if (metric->before && arms == &metric->arms)
+        compare_normal(study, metric, pairs, count, variant, whole, out);
+    if (metric->before && whole)
         study_narrow(out, &metric->before[variant - 1]);
+    if (metric->settings.method == STUDY_SCHEDULED && whole && !out->problem)
+        out->significant = excludes_zero(&out->inference.interval);
     if (!out->problem && metric->has_margin)
         out->non_inferior = non_inferior(metric, &out->inference.interval);
 }

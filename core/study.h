@@ -19,6 +19,9 @@
  *   srm_before optional: the smallest sequential p-value of the sample ratio at earlier looks. The
  *              report's is the smaller of both, and decides `mismatch`.
  *
+ * Every metric of the report has `method_text`: {computed, assumption, source}, plain words of what
+ * its figures are, what they take for granted, and who says so.
+ *
  * `before` of a metric: what its earlier looks showed, one item a treatment, each null or
  * {"p_value": 0.03, "interval": [0.01, 0.2]}. For methods that are valid at every look the smallest
  * p-value of all looks and what all intervals hold together are valid too (stats/sequential.h), so
@@ -26,7 +29,20 @@
  * `non_inferior`) are those of all looks, and `now`: {interval, p_value} is this look alone. Where
  * the intervals hold nothing together, `drift` is true: the effect has changed over time, nothing
  * is narrowed, and all figures are those of this look. `e_value` is always this look's, as the
- * largest of several is none.
+ * largest of several is none. An item may have `strata`, the number that the report gave: where
+ * fewer are left now, since two were merged, the earlier looks were about another effect;
+ * `restarted` is true, and all figures are those of this look.
+ *
+ * `scheduled` (stats/scheduled.h) is for an experiment that is watched. `design.schedule`:
+ * {"horizon": 20000, "customers": 5400, "look": true} has the customers planned and those exposed,
+ * and whether this is one of the looks at which something may be claimed. `looks` of a metric, one
+ * item a treatment, each null or {"information": [...], "share": [...], "critical": [...]}, is what
+ * the report's comparison gave as `looks` at the look before; the report's has the present one
+ * added. Between looks nothing is added, and the interval is that of `before`, or open. After the
+ * first look at a share of 1 the interval is at every moment what `before` and the confidence
+ * sequence hold together. `significant` says that the interval leaves out 0; there is no p-value.
+ * Surveys with fewer than 100 answers in an arm wait for their first look. Segments are read by the
+ * sequential method.
  *
  * `levels`: all variants name the same factors (at most 32), each combination once (at most 256);
  * a factor's first level is the control's, the others follow as they come. Each metric then has
@@ -54,9 +70,9 @@
  *   - factors: main effects are on the metric's scale, with interval and p-value by its method and
  * at its alpha, of this look alone; `correction` does not touch them. exact has none for sums of
  *     more than two arms: there they are those of the sequential method on the absolute scale, and
- *     factors.method says so. Interactions are tested once, whatever the method: their p-value is
- *     not valid under peeking. `best` is null where fewer than two cells have an estimate, and
- * where they differ by no more than chance.
+ *     factors.method says so; scheduled has no looks for them and is read so too. Interactions are
+ * tested once, whatever the method: their p-value is not valid under peeking. `best` is null where
+ * fewer than two cells have an estimate, and where they differ by no more than chance.
  *   - factors and best take an arm's mean as it stands in `arms`, over strata too: a covariate does
  *     not narrow them. */
 #ifndef UPLIFT_CORE_STUDY_H

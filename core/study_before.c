@@ -36,13 +36,15 @@ static bool read_interval(json_t *json, const struct json_place *place, struct s
 static bool read_one(json_t *json, const struct json_place *place, struct study_before *before,
                      struct error *err)
 {
-    static const char *const fields[] = {"p_value", "interval", NULL};
+    static const char *const fields[] = {"p_value", "interval", "strata", NULL};
     if (json_is_null(json))
         return true;
     before->given = true;
     before->p_value = 1;
     return json_check_fields(json, place, fields, err) &&
            json_read_number(json, place, "p_value", JSON_OPTIONAL, 0, 1, &before->p_value, err) &&
+           json_read_integer(json, place, "strata", JSON_OPTIONAL, 0, INT64_C(1) << 31,
+                             &before->strata, err) &&
            read_interval(json, place, before, err);
 }
 
@@ -93,6 +95,11 @@ void study_narrow(struct study_comparison *comparison, const struct study_before
     comparison->alone = comparison->inference;
     if (comparison->problem || !before->given)
         return;
+    /* Strata that were apart are one now: its effect is of another kind than the earlier ones. */
+    if ((int64_t)comparison->strata < before->strata) {
+        comparison->restarted = true;
+        return;
+    }
     if (before->has_interval && !intersect(&comparison->inference.interval, &before->interval)) {
         comparison->drift = true;
         return;

@@ -283,6 +283,14 @@ static void put_cells(json_t *report, const struct factored *factored)
     put(report, "best", best < count ? json_string(study->variants[best].key) : json_null());
 }
 
+/* By its looks a schedule can only be read for a comparison; a main effect is read as a segment is,
+ * by the sequential method, and so is one of exact. */
+static int method_of(const struct study_settings *settings)
+{
+    bool has_own = settings->method != STUDY_EXACT && settings->method != STUDY_SCHEDULED;
+    return has_own ? settings->method : STUDY_SEQUENTIAL;
+}
+
 json_t *study_factors_report(struct study *study, const struct study_metric *metric)
 {
     struct factored factored = {.study = study,
@@ -291,8 +299,9 @@ json_t *study_factors_report(struct study *study, const struct study_metric *met
                                 .cells = study_cells(study, &metric->arms),
                                 .settings = metric->settings};
     json_t *report = json_object();
-    if (factored.settings.method == STUDY_EXACT)
-        factored.settings.method = STUDY_SEQUENTIAL;
+    factored.settings.method = method_of(&metric->settings);
+    if (metric->settings.method == STUDY_SCHEDULED)
+        factored.settings.tuning = study->schedule.horizon;
     put(report, "method", json_string(study_method_words[factored.settings.method]));
     put(report, "main", mains_report(&factored));
     put(report, "interactions", interactions_report(&factored));

@@ -30,6 +30,7 @@ enum study_method {
     STUDY_FIXED,
     STUDY_GROUP_SEQUENTIAL,
     STUDY_BAYESIAN,
+    STUDY_SCHEDULED,
 };
 enum study_correction { STUDY_NONE, STUDY_HOLM, STUDY_BH, STUDY_E_BH };
 enum study_goal { STUDY_INCREASE, STUDY_DECREASE };
@@ -41,6 +42,7 @@ enum study_answer { STUDY_CANNOT_TELL, STUDY_NO, STUDY_YES };
 extern const char *const study_method_words[];
 extern const char *const study_kind_words[];
 extern const char *const study_effect_words[];
+extern const char *const study_correction_words[];
 
 /* What holds for a metric: the design's, overridden by its own. */
 struct study_settings {
@@ -58,12 +60,27 @@ struct study_spending {
     size_t look; /* from 1 */
 };
 
+/* The plan of an experiment that is watched, for scheduled. */
+struct study_schedule {
+    bool given;
+    double horizon, customers; /* planned, and exposed so far: all variants */
+    bool look;                 /* whether this is one of its looks */
+};
+
+/* The scheduled looks of a comparison so far; with room for one more. */
+struct study_looks {
+    size_t count;
+    double *information, *share, *critical;
+    bool taken; /* the last of them is the present one */
+};
+
 /* What earlier looks showed of a comparison: their smallest p-value and what all their intervals
  * hold. Not given: nothing. */
 struct study_before {
     bool given, has_interval;
     double p_value;
     struct interval interval;
+    int64_t strata; /* how many the effect was stratified by; 0: not given */
 };
 
 /* A treatment against the control. */
@@ -75,8 +92,10 @@ struct study_comparison {
     struct inference inference; /* over all looks, where there were earlier ones */
     struct inference alone;     /* of this look, where the metric has `before` */
     bool drift;                 /* nothing is in both; inference is that of this look */
+    bool restarted;             /* earlier looks were about other strata; likewise */
+    size_t strata;              /* after merging those that are too small */
     bool has_critical, has_posterior;
-    double critical;        /* group-sequential */
+    double critical;        /* group-sequential, scheduled: of the last look */
     struct bayes posterior; /* bayesian; estimate and interval are its own */
     double p_adjusted;      /* where inference.has_p_value */
     bool significant;
@@ -103,6 +122,7 @@ struct study_metric {
     double margin;
     struct study_arms arms;
     struct study_before *before; /* [variant - 1]; NULL where not given */
+    struct study_looks *looks;   /* [variant - 1]; NULL unless scheduled */
     bool has_segments;
     struct study_segment *segments;
     size_t segment_count;
@@ -140,6 +160,7 @@ struct study {
     struct study_spending spending;
     struct study_factors *factors; /* NULL where variants have no levels */
     bool best_arm;
+    struct study_schedule schedule;
     struct study_metric *metrics;
     size_t metric_count;
 };
@@ -210,6 +231,23 @@ json_t *study_factors_report(struct study *study, const struct study_metric *met
 bool study_judge_best(const struct study_reader *reader);
 bool study_has_best(const struct study *study, const struct study_metric *metric);
 json_t *study_best_report(struct study *study, const struct study_metric *metric);
+
+/* `design.schedule`, `looks` of a metric, a comparison by them (its effect is computed), a
+ * segment's value, which has no looks of its own and is read by the sequential method, and what to
+ * go on from (study_schedule.c). */
+bool study_read_schedule(struct study *study, json_t *design, const struct json_place *place,
+                         struct error *err);
+bool study_read_looks(struct study_reader *reader, json_t *json, const struct json_place *place,
+                      struct study_metric *metric);
+void study_compare_scheduled(struct study *study, const struct study_metric *metric, size_t variant,
+                             struct study_comparison *out);
+struct inference study_segment_scheduled(const struct study *study,
+                                         const struct study_settings *settings,
+                                         const struct effect *effect);
+json_t *study_looks_report(const struct study_looks *looks);
+
+/* {computed, assumption, source}: what the figures of a metric are, in words (study_text.c). */
+json_t *study_text_report(const struct study *study, const struct study_metric *metric);
 
 /* Fills a zeroed *study. False with *err on bad input; the caller releases the arena either way. */
 bool study_read(json_t *json, struct study *study, struct error *err);

@@ -8,12 +8,12 @@
 #include "core/study.h"
 #include "core/study_parts.h"
 
-const char *const study_method_words[] = {"sequential",       "msprt",    "exact", "fixed",
-                                          "group-sequential", "bayesian", NULL};
+const char *const study_method_words[] = {"sequential",       "msprt",    "exact",     "fixed",
+                                          "group-sequential", "bayesian", "scheduled", NULL};
 const char *const study_kind_words[] = {"binary", "mean", "ratio", "nps", "csat", NULL};
 const char *const study_effect_words[] = {"relative", "absolute", NULL};
 static const char *const sides_words[] = {"two", "greater", "less", NULL};
-static const char *const correction_words[] = {"none", "holm", "bh", "e-bh", NULL};
+const char *const study_correction_words[] = {"none", "holm", "bh", "e-bh", NULL};
 static const char *const goal_words[] = {"increase", "decrease", NULL};
 static const char *const role_words[] = {"primary", "guardrail", "secondary", NULL};
 static const char *const spending_words[] = {"obrien-fleming", "pocock", "kim-demets",
@@ -30,6 +30,7 @@ static const struct method methods[] = {
     [STUDY_FIXED] = {.one_sided = true},
     [STUDY_GROUP_SEQUENTIAL] = {.one_sided = true},
     [STUDY_BAYESIAN] = {.one_sided = false},
+    [STUDY_SCHEDULED] = {.one_sided = true},
 };
 
 static const double count_most = 9007199254740992.0; /* 2^53 */
@@ -214,7 +215,7 @@ static bool read_design(struct study_reader *reader, json_t *json)
 {
     static const char *const fields[] = {"method",     "alpha",    "sides",    "effect",
                                          "tuning",     "prior",    "spending", "mixture_variance",
-                                         "correction", "best_arm", NULL};
+                                         "correction", "best_arm", "schedule", NULL};
     struct error *err = reader->err;
     struct json_place place = json_member(JSON_TOP, "design");
     if (!json_read_object(json, JSON_TOP, "design", JSON_OPTIONAL, &reader->design, err))
@@ -227,10 +228,11 @@ static bool read_design(struct study_reader *reader, json_t *json)
            read_positive(design, &place, "tuning", &reader->settings.tuning, err) &&
            read_positive(design, &place, "mixture_variance", &reader->settings.mixture_variance,
                          err) &&
-           json_read_word(design, &place, "correction", JSON_OPTIONAL, correction_words,
+           json_read_word(design, &place, "correction", JSON_OPTIONAL, study_correction_words,
                           &reader->study->correction, err) &&
            read_prior(design, &place, &reader->settings.prior, err) &&
            read_spending(reader->study, design, &place, err) &&
+           study_read_schedule(reader->study, design, &place, err) &&
            json_read_bool(design, &place, "best_arm", JSON_OPTIONAL, &reader->study->best_arm, err);
 }
 
@@ -416,12 +418,15 @@ static bool judge(const struct judged *judged)
     bool one_sided = settings->sides != SIDES_TWO;
     if (one_sided && !method->one_sided)
         return refuse(judged, "sides", "must be two for this method");
-    if (one_sided && settings->method == STUDY_SEQUENTIAL && settings->alpha >= 0.5)
+    bool sequence = settings->method == STUDY_SEQUENTIAL || settings->method == STUDY_SCHEDULED;
+    if (one_sided && sequence && settings->alpha >= 0.5)
         return refuse(judged, "alpha", "must be below 0.5 for a one-sided sequential test");
     if (settings->method == STUDY_EXACT && !judge_exact(judged))
         return false;
     if (settings->method == STUDY_GROUP_SEQUENTIAL && !judged->reader->study->spending.given)
         return refuse(judged, "method", "group-sequential needs design.spending");
+    if (settings->method == STUDY_SCHEDULED && !judged->reader->study->schedule.given)
+        return refuse(judged, "method", "scheduled needs design.schedule");
     bool corrected =
         judged->reader->study->correction == STUDY_E_BH && metric->role != STUDY_GUARDRAIL;
     if (corrected && !method->e_value)
@@ -435,9 +440,9 @@ static bool judge(const struct judged *judged)
 static bool read_metric(struct study_reader *reader, json_t *json, const struct json_place *place,
                         struct study_metric *metric, json_t *seen)
 {
-    static const char *const fields[] = {"key",    "kind",     "goal",        "method", "effect",
-                                         "alpha",  "sides",    "role",        "margin", "arms",
-                                         "strata", "segments", "respondents", "before", NULL};
+    static const char *const fields[] = {
+        "key",    "kind", "goal",   "method",   "effect",      "alpha",  "sides", "role",
+        "margin", "arms", "strata", "segments", "respondents", "before", "looks", NULL};
     struct error *err = reader->err;
     metric->settings = reader->settings;
     metric->role = STUDY_NO_ROLE;
@@ -457,6 +462,7 @@ static bool read_metric(struct study_reader *reader, json_t *json, const struct 
     struct judged judged = {reader, json, place, metric};
     return judge(&judged) && study_read_arms(reader, json, place, metric->kind, &metric->arms) &&
            study_read_before(reader, json, place, metric) &&
+           study_read_looks(reader, json, place, metric) &&
            study_read_segments(reader, json, place, metric);
 }
 

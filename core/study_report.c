@@ -125,6 +125,7 @@ static void put_alone(json_t *report, const struct study_comparison *comparison)
         figure_if(fine && comparison->alone.has_p_value, comparison->alone.p_value));
     put(report, "now", now);
     put(report, "drift", json_boolean(comparison->drift));
+    put(report, "restarted", json_boolean(comparison->restarted));
 }
 
 static void put_posterior(json_t *report, const struct study_comparison *comparison)
@@ -165,8 +166,12 @@ static json_t *comparison_report(const struct study *study, const struct study_m
             comparison->non_inferior == STUDY_CANNOT_TELL
                 ? json_null()
                 : json_boolean(comparison->non_inferior == STUDY_YES));
+    if (arms->count > 1)
+        put(report, "strata", json_integer((json_int_t)comparison->strata));
     if (metric->before && arms == &metric->arms)
         put_alone(report, comparison);
+    if (metric->looks && arms == &metric->arms)
+        put(report, "looks", study_looks_report(&metric->looks[variant - 1]));
     if (!fine)
         put(report, "error", json_string(effect_problem_words(comparison->problem)));
     return report;
@@ -281,6 +286,7 @@ static json_t *metric_report(struct study *study, const struct study_metric *met
     put(report, "kind", json_string(study_kind_words[metric->kind]));
     put(report, "method", json_string(study_method_words[metric->settings.method]));
     put(report, "effect", json_string(study_effect_words[metric->settings.effect]));
+    put(report, "method_text", study_text_report(study, metric));
     put(report, "arms", arms_report(study, metric, &metric->arms));
     put(report, "comparisons", comparisons_report(study, metric, &metric->arms));
     if (metric->has_segments)

@@ -106,12 +106,25 @@ static void range_words(const json_t *metric, const json_t *interval, struct tex
     char low[WORDS_FIGURE], high[WORDS_FIGURE];
     words_change(metric, ends[0], low);
     words_change(metric, ends[1], high);
-    if (!json_is_number(ends[1]))
+    if (!json_is_number(ends[0]) && !json_is_number(ends[1]))
+        text_puts(out, "no range yet");
+    else if (!json_is_number(ends[1]))
         text_printf(out, "at least %s", low);
     else if (!json_is_number(ends[0]))
         text_printf(out, "at most %s", high);
     else
         text_printf(out, "range %s to %s", low, high);
+}
+
+static const char *kind_of_range(const char *method)
+{
+    static const struct {
+        const char *method, *words;
+    } kinds[] = {{"fixed", ""}, {"bayesian", "credible, "}, {"scheduled", "valid at each look, "}};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (strcmp(method, kinds[i].method) == 0)
+            return kinds[i].words;
+    return "valid at any time, ";
 }
 
 void words_comparison(const json_t *metric, const json_t *comparison, struct text *out)
@@ -127,7 +140,7 @@ void words_comparison(const json_t *metric, const json_t *comparison, struct tex
     }
     words_change(metric, json_object_get(comparison, "estimate"), estimate);
     text_printf(out, "%s %s (%.4g%% %s", word(metric, "name"), estimate, level,
-                strcmp(word(metric, "method"), "fixed") == 0 ? "" : "valid at any time, ");
+                kind_of_range(word(metric, "method")));
     range_words(metric, json_object_get(comparison, "interval"), out);
     text_puts(out, ")");
 }

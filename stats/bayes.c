@@ -16,6 +16,14 @@ static double mean_above(double z)
     return density > 0 ? density / 2 * gsl_sf_hyperg_U(1, 0.5, z * z / 2) : 0;
 }
 
+/* E[max(x, 0)] of x from N(mean, sd^2). Past 40 sd what is below 0 is nothing, and z may be more
+ * than a double holds. */
+static double part_above(double mean, double sd)
+{
+    double z = mean / sd;
+    return z > 40 ? mean : sd * mean_above(z);
+}
+
 struct bayes bayes_posterior(double estimate, double se, const struct prior *prior, double alpha,
                              bool decrease)
 {
@@ -28,7 +36,7 @@ struct bayes bayes_posterior(double estimate, double se, const struct prior *pri
         if (!(sd > 0)) /* se is so much larger that the prior stays */
             sd = prior->sd;
     }
-    double z = mean / sd, up = sd * mean_above(z), down = sd * mean_above(-z);
+    double z = mean / sd, up = part_above(mean, sd), down = part_above(-mean, sd);
     return (struct bayes){
         .estimate = mean,
         .se = sd,

@@ -11,6 +11,7 @@ struct side {
     long double post, product, pre; /* sum w^2 v/n, w^2 c/n, w^2 q/n */
     long double adjusted;           /* sum w^2 V(1)/n */
     long double welch;              /* sum (w^2 V(1)/n)^2 / (n - 1) */
+    long double uninformed;         /* sum w^2/n */
 };
 
 static bool small(const struct effect_pair *pair)
@@ -82,6 +83,7 @@ static enum effect_problem gather(struct side *side, const struct moments *arm, 
     side->product += scale * c;
     side->pre += scale * q;
     side->adjusted += scale * adjusted;
+    side->uninformed += scale;
     if (arm->n > 1)
         side->welch += scale * adjusted * (scale * adjusted) / (arm->n - 1);
     return EFFECT_FINE;
@@ -163,6 +165,7 @@ struct effect effect_between(const struct effect_pair *strata, size_t count,
     if (effect.problem)
         return effect;
     effect.units = (double)all.n;
+    effect.information = (double)(1 / (control.uninformed + treatment.uninformed));
     effect.adjusted = all.covariate;
     return effect;
 }

@@ -54,8 +54,11 @@ enum effect_problem {
 struct effect {
     enum effect_problem problem; /* all else is 0 unless EFFECT_FINE */
     double estimate, se;         /* se > 0 */
-    double df;     /* Welch-Satterthwaite over the arms' se^2 (adjusted), see stats/fixed.h */
-    double units;  /* n of both arms, all strata */
+    double df;    /* Welch-Satterthwaite over the arms' se^2 (adjusted), see stats/fixed.h */
+    double units; /* n of both arms, all strata */
+    /* 1 / sum w_k^2 (1/n_ak + 1/n_bk): what 1/se^2 of an absolute effect would be, had a unit the
+     * variance 1. It grows with the units alone, whatever they do. */
+    double information;
     double base;   /* |M_a|: the control's mean, not adjusted */
     bool adjusted; /* there was a covariate: the fields below are set */
     double theta, control_mean, treatment_mean; /* adjusted means, weighted over strata */

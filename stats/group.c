@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Group: two grids, the density before a look and the one after it. For symmetric boundaries the
- * density is symmetric too, and both halves are carried: the price of one way for both tests. */
+/* Group: two grids, where the path is before a look and after it. For symmetric boundaries they are
+ * symmetric too, and both halves are carried: the price of one way for both tests. */
 #include "stats/group.h"
 
 #include <gsl/gsl_cdf.h>
@@ -13,11 +13,12 @@
 /* Beyond so many standard deviations nothing is left that a sum could tell. */
 static const double reach = 20, step_reach = 9;
 
-/* The density of the score between two ends, at points `step` apart. */
+/* Where the score may be between two ends: the mass that Simpson's rule gives to points `step`
+ * apart. */
 struct grid {
     double low, step;
-    size_t count; /* odd, for Simpson's rule */
-    double *density;
+    size_t count; /* odd */
+    double *mass;
 };
 
 struct search {
@@ -45,10 +46,10 @@ double group_spent(const struct group *group, double a, double t)
     return 0;
 }
 
-static double simpson(const struct grid *grid, size_t i)
+/* What of the path may be spent up to look k, on one side. */
+static double spent_at(const struct group *group, double a, size_t k)
 {
-    double weight = i == 0 || i + 1 == grid->count ? 1 : i % 2 ? 4 : 2;
-    return weight * grid->step / 3;
+    return group_spent(group, a, group->spending ? group->spending[k] : group->times[k]);
 }
 
 /* The chance to be at or past c at this look, and within the boundaries before it: on both sides
@@ -63,7 +64,7 @@ static double beyond(const struct search *search, double c)
         double out = gsl_cdf_ugaussian_Q((end - s) / search->sd);
         if (search->two)
             out = (out + gsl_cdf_ugaussian_Q((end + s) / search->sd)) / 2;
-        sum += simpson(search->grid, i) * search->grid->density[i] * out;
+        sum += search->grid->mass[i] * out;
     }
     return sum;
 }
@@ -96,27 +97,38 @@ static bool make_grid(struct grid *grid, double root, double c, double shorter_s
     intervals = intervals < 8 ? 8 : intervals;
     *grid =
         (struct grid){.low = low, .step = (high - low) / (double)intervals, .count = intervals + 1};
-    grid->density = calloc(grid->count, sizeof *grid->density);
-    return grid->density != NULL;
+    grid->mass = calloc(grid->count, sizeof *grid->mass);
+    return grid->mass != NULL;
 }
 
-/* Carries the density over a step; from nothing (before the first look) it is that of the step. */
+/* The density at s after a step from `from`. The normal density at points that lie evenly is a
+ * product that needs no exponential a point: from u to u - d it grows by exp(u d - d^2/2), and that
+ * factor shrinks by exp(-d^2). After n points it is off by n^2/2 roundings. */
+static double carried(const struct grid *from, double s, double sd)
+{
+    double first = (s - step_reach * sd - from->low) / from->step;
+    double last = (s + step_reach * sd - from->low) / from->step;
+    size_t begin = first > 0 ? (size_t)first : 0;
+    size_t end = last < 0 ? 0 : (size_t)fmin(last + 1, (double)from->count);
+    double d = from->step / sd, u = (s - (from->low + (double)begin * from->step)) / sd;
+    double density = gsl_ran_ugaussian_pdf(u) / sd;
+    double growth = exp(u * d - d * d / 2), shrink = exp(-d * d), sum = 0;
+    for (size_t i = begin; i < end; i++) {
+        sum += from->mass[i] * density;
+        density *= growth;
+        growth *= shrink;
+    }
+    return sum;
+}
+
+/* Carries the path over a step; from nothing (before the first look) it is that step. */
 static void carry(const struct grid *from, struct grid *to, double sd)
 {
     for (size_t j = 0; j < to->count; j++) {
-        double s = to->low + (double)j * to->step, sum = 0;
-        if (!from) {
-            to->density[j] = gsl_ran_gaussian_pdf(s, sd);
-            continue;
-        }
-        double first = (s - step_reach * sd - from->low) / from->step;
-        double last = (s + step_reach * sd - from->low) / from->step;
-        size_t begin = first > 0 ? (size_t)first : 0;
-        size_t end = last < 0 ? 0 : (size_t)fmin(last + 1, (double)from->count);
-        for (size_t i = begin; i < end; i++)
-            sum += simpson(from, i) * from->density[i] *
-                   gsl_ran_gaussian_pdf(s - (from->low + (double)i * from->step), sd);
-        to->density[j] = sum;
+        double s = to->low + (double)j * to->step;
+        double density = from ? carried(from, s, sd) : gsl_ran_gaussian_pdf(s, sd);
+        double weight = j == 0 || j + 1 == to->count ? 1 : j % 2 ? 4 : 2;
+        to->mass[j] = density * weight * to->step / 3;
     }
 }
 
@@ -124,15 +136,16 @@ bool group_critical(const struct group *group, double alpha, enum sides sides, d
 {
     bool two = sides == SIDES_TWO, ok = true;
     double a = two ? alpha / 2 : alpha, before = 0, spent = 0;
-    struct grid grid = {.density = NULL};
+    struct grid grid = {.mass = NULL};
     gsl_root_fsolver *solver = gsl_root_fsolver_alloc(gsl_root_fsolver_brent);
     ok = solver != NULL;
     for (size_t k = 0; ok && k < group->looks; k++) {
-        double t = group->times[k], sd = sqrt(t - before), now = group_spent(group, a, t);
+        double t = group->times[k], sd = sqrt(t - before), now = spent_at(group, a, k);
         const struct grid *last = k ? &grid : NULL;
         struct search search = {.grid = last, .root = sqrt(t), .sd = sd, .two = two};
         struct grid next;
-        out[k] = critical_of(&search, now - spent, solver);
+        out[k] =
+            k < group->known_count ? group->known[k] : critical_of(&search, now - spent, solver);
         spent = now;
         before = t;
         if (k + 1 == group->looks)
@@ -140,11 +153,11 @@ bool group_critical(const struct group *group, double alpha, enum sides sides, d
         ok = make_grid(&next, sqrt(t), out[k], fmin(sd, sqrt(group->times[k + 1] - t)), two);
         if (ok) {
             carry(last, &next, sd);
-            free(grid.density);
+            free(grid.mass);
             grid = next;
         }
     }
-    free(grid.density);
+    free(grid.mass);
     if (solver)
         gsl_root_fsolver_free(solver);
     return ok;

@@ -2,17 +2,19 @@
 /* Group: group-sequential tests by alpha spending [LanDeMets1983], boundaries by recursive
  * numerical integration [Armitage1969; Jennison2000, chapter 19].
  *
- * At looks with information times 0 < t_1 < ... < t_K = 1 the score S_k = Z_k sqrt(t_k) is a
- * Brownian motion at t_k. With a = alpha/2 on each side (two-sided), or alpha on the tested side
- * and no boundary on the other, the critical value c_k is where the chance to be beyond it for the
- * first time at look k is f(t_k) - f(t_{k-1}) a side:
+ * At looks with information 0 < t_1 < ... < t_K the score S_k = Z_k sqrt(t_k) is a Brownian motion
+ * at t_k. With a = alpha/2 on each side (two-sided), or alpha on the tested side and no boundary on
+ * the other, the critical value c_k is where the chance to be beyond it for the first time at look
+ * k is f(s_k) - f(s_{k-1}) a side. The spending times s_k are the t_k, which then end at 1, or
+ * given beside them: they may be anything that the outcomes do not decide, as the share of the
+ * planned customers, while the t_k only count by their ratios [LanDeMets1989].
  *
  *     obrien-fleming    f(t) = 2 (1 - Phi( Phi^-1(1 - a/2) / sqrt(t) ))
  *     pocock            f(t) = a ln(1 + (e - 1) t)
  *     kim-demets        f(t) = a t^gamma                              gamma > 0   [KimDeMets1987]
  *     hwang-shih-decani f(t) = a (1 - exp(-gamma t))/(1 - exp(-gamma)), a t at 0  [Hwang1990]
  *
- * The density of S_k within the boundaries is carried on a grid with at least GROUP_STEPS points a
+ * Where S_k may be within the boundaries is carried on a grid with at least GROUP_STEPS points a
  * standard deviation of the steps before and behind it (Simpson's rule), so that looks may lie as
  * close as they like. Critical values agree with rpact's to 1e-4. A share too small for a double
  * makes c_k 38. */
@@ -29,16 +31,20 @@ enum { GROUP_STEPS = 8 };
 
 struct group {
     enum group_spending function;
-    double gamma;        /* kim-demets (> 0) and hwang-shih-decani */
-    const double *times; /* increasing, above 0 */
-    size_t looks;        /* how many of them there are, at least 1 */
+    double gamma;           /* kim-demets (> 0) and hwang-shih-decani */
+    const double *times;    /* information: increasing, above 0 */
+    size_t looks;           /* how many of them there are, at least 1 */
+    const double *spending; /* spending times, never falling, 0 to 1; NULL: the times */
+    /* Critical values of the first looks, where they were fixed when those were taken. */
+    const double *known;
+    size_t known_count;
 };
 
 /* What may have been spent up to information time t, on one side, of `a` on that side. */
 double group_spent(const struct group *group, double a, double t);
 
-/* The critical values of all looks, into out[looks]. 0 < alpha < 1. False where memory is out.
- * Allocates and frees; holds no state: thread-safe. */
+/* The critical values of all looks, into out[looks]; known ones are copied. 0 < alpha < 1. False
+ * where memory is out. Allocates and frees; holds no state: thread-safe. */
 bool group_critical(const struct group *group, double alpha, enum sides sides, double *out);
 
 /* The interval d -+ critical se, on the tested side only where one-sided; no p-value. */

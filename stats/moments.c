@@ -13,10 +13,27 @@ static long double product_difference(long double a, long double b, long double 
     return fmal(a, b, -cd) + error;
 }
 
+/* Whether a product of doubles and what its rounding leaves are both doubles. */
+static bool is_exact_range(double product)
+{
+    return product == 0 || (fabs(product) > 1e-280 && fabs(product) < 1e300);
+}
+
+/* The same for doubles: as accurate, and many times faster, since fma is one instruction where
+ * fmal is a hundred. */
+static long double difference(double a, double b, double c, double d)
+{
+    double ab = a * b, cd = c * d;
+    if (!is_exact_range(ab) || !is_exact_range(cd))
+        return product_difference(a, b, c, d);
+    long double lost = (long double)fma(a, b, -ab) - fma(c, d, -cd);
+    return ((long double)ab - cd) + lost;
+}
+
 /* The centred sum of products (sum_ab - sum_a sum_b / n). */
 static long double centred(double n, double sum_a, double sum_b, double sum_ab)
 {
-    return product_difference(n, sum_ab, sum_a, sum_b) / n;
+    return difference(n, sum_ab, sum_a, sum_b) / n;
 }
 
 /* Of equal values only the rounding of the raw sums is left: not a variance. Counts are exact. */

@@ -61,10 +61,9 @@ static json_t *decide(json_t *row)
         .split_off = json_is_true(json_object_get(row, "split_off")),
         .crossed_share = json_number_value(json_object_get(row, "crossed")),
         .day = day ? json_integer_value(day) : 20,
-        .elapsed_days = 20,
+        .plan = {.design = &design, .elapsed_days = 20},
         .customers_per_month = 30000,
-        .complete = json_is_true(json_object_get(row, "complete")),
-        .design = &design};
+        .complete = json_is_true(json_object_get(row, "complete"))};
     json_t *decision = decision_make(&input);
     json_decref(metrics);
     return decision;

@@ -2,6 +2,7 @@
 /* Looks: kept once a day and read back at any moment since; figures over all looks only narrow, a
  * clear verdict stays with its date over restarts; a changed effect is told as drift; nothing is
  * kept of a phase without customers or while tallies are rebuilt. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -47,20 +48,27 @@ static void made(json_t *json)
     json_decref(json);
 }
 
-static struct uplift *open_with_experiment(void)
+/* With an experiment of this design, which is taken over. */
+static struct uplift *open_with_design(json_t *design)
 {
     const struct definition_change change = {.who = "test", .at = -1};
     struct error err = {0};
     struct uplift *uplift = open_folder();
     json_t *metric = json_pack("{s:s, s:s, s:s}", "key", "buy", "kind", "binary", "event", "order");
     made(uplift_metric_create(uplift, &change, metric, &err));
-    json_t *experiment = json_pack("{s:s, s:[{s:s}, {s:s}], s:{s:[s]}}", "key", "exp", "variants",
-                                   "key", "a", "key", "b", "metrics", "primary", "buy");
+    json_t *experiment =
+        json_pack("{s:s, s:[{s:s}, {s:s}], s:{s:[s]}, s:o}", "key", "exp", "variants", "key", "a",
+                  "key", "b", "metrics", "primary", "buy", "design", design);
     made(uplift_experiment_create(uplift, &change, experiment, &err));
     made(uplift_experiment_transition(uplift, &change, slice_of("exp"), STEP_START, NULL, &err));
     json_decref(metric);
     json_decref(experiment);
     return uplift;
+}
+
+static struct uplift *open_with_experiment(void)
+{
+    return open_with_design(json_object());
 }
 
 static int make_folder(void **state)
@@ -452,6 +460,64 @@ static void test_look__two_methods_share_alpha(void **state)
     uplift_close(&uplift);
 }
 
+/* Of the customers from..to, both arms alternating, so many of every 50 of an arm are promoters and
+ * the others detractors. */
+static void answer_by_arm(struct uplift *uplift, int from, int to, int a, int b)
+{
+    struct error err = {0};
+    json_t *events = json_array();
+    for (int i = from; i < to; i++) {
+        char id[32];
+        bool promotes = i / 2 % 50 < (i % 2 ? b : a);
+        snprintf(id, sizeof id, "c-%d", i);
+        json_array_append_new(events, json_pack("{s:s, s:s, s:s, s:i, s:I}", "type", "feedback",
+                                                "customer", id, "survey", "nps", "score",
+                                                promotes ? 10 : 0, "at", (json_int_t)now));
+    }
+    json_decref(uplift_events(uplift, events, &err));
+    json_decref(events);
+}
+
+static json_t *survey_comparison(json_t *results)
+{
+    json_t *metric = json_array_get(json_object_get(results, "metrics"), 1);
+    return json_array_get(json_object_get(metric, "comparisons"), 0);
+}
+
+/* A p-value that was not small enough for the exact method's tenth of alpha does not come to be
+ * when the other nine tenths are read. */
+static void test_look__a_p_value_keeps_to_its_share_of_alpha(void **state)
+{
+    (void)state;
+    const struct definition_change change = {.who = "test", .at = -1};
+    struct error err = {0};
+    struct uplift *uplift = open_with_experiment();
+    json_t *metric = json_pack("{s:s, s:s}", "key", "nps", "kind", "nps");
+    json_t *patch =
+        json_pack("{s:{s:[s], s:[s]}}", "metrics", "primary", "buy", "secondary", "nps");
+    made(uplift_metric_create(uplift, &change, metric, &err));
+    made(uplift_experiment_patch(uplift, &change, slice_of("exp"), patch, &err));
+    json_decref(metric);
+    json_decref(patch);
+    come(uplift, 500, 0.2, 0.2);
+    answer_by_arm(uplift, 0, 100, 25, 47);
+    look(uplift);
+    json_t *results = results_at(uplift, -1);
+    double p = number_of(survey_comparison(results), "p_value");
+    assert_true(p > 0.005 && p < 0.045);
+    assert_false(json_is_true(json_object_get(survey_comparison(results), "significant")));
+    json_decref(results);
+    now += 1000;
+    answer_by_arm(uplift, 100, 1000, 25, 25);
+    results = results_at(uplift, -1);
+    json_t *row = survey_comparison(results);
+    assert_true(number_of(json_object_get(row, "now"), "p_value") > 0.5);
+    assert_true(fabs(number_of(row, "p_value") - 9 * p) < 1e-12);
+    assert_false(json_is_true(json_object_get(row, "significant")));
+    json_decref(results);
+    uplift_close(&uplift);
+}
+
 /* A rule that is changed while an experiment runs does not change its decision. */
 static void test_look__limits_are_those_of_the_start(void **state)
 {
@@ -517,6 +583,110 @@ static void test_look__house_is_kept_once_a_day_and_on_news(void **state)
     uplift_close(&uplift);
 }
 
+/* --- scheduled looks ------------------------------------------------------------------------- */
+
+/* Planned for 4,000 customers, with looks after these days. */
+static struct uplift *open_scheduled(void)
+{
+    return open_with_design(json_pack("{s:s, s:i, s:[i, i, i]}", "method", "scheduled", "horizon",
+                                      4000, "looks", 7, 8, 14));
+}
+
+/* Results now. The comparison must have had so many looks, and has a range where `range`. */
+static json_t *expect(struct uplift *uplift, size_t looks, bool range)
+{
+    json_t *results = results_at(uplift, -1), *row = comparison(results);
+    json_t *critical = json_object_get(json_object_get(row, "looks"), "critical");
+    assert_int_equal(json_array_size(critical), looks);
+    assert_int_equal(json_is_number(json_array_get(json_object_get(row, "interval"), 0)), range);
+    return results;
+}
+
+static void pass(struct uplift *uplift, size_t looks, bool range)
+{
+    json_decref(expect(uplift, looks, range));
+}
+
+static json_int_t schedule_of(json_t *results, const char *name)
+{
+    return json_integer_value(json_object_get(json_object_get(results, "schedule"), name));
+}
+
+static void test_look__nothing_is_claimed_between_scheduled_looks(void **state)
+{
+    (void)state;
+    struct uplift *uplift = open_scheduled();
+    come(uplift, 500, 0.1, 0.3); /* however clear it is */
+    now = start + 6 * WHEN_DAY + WHEN_DAY / 2;
+    json_t *results = expect(uplift, 0, false);
+    assert_string_equal(text_of(comparison(results), "verdict"), "unclear");
+    assert_true(json_is_number(json_object_get(comparison(results), "estimate")));
+    assert_int_equal(schedule_of(results, "next_look_day"), 7);
+    json_decref(results);
+    now = start + 7 * WHEN_DAY + 1; /* asking takes the look that is due */
+    json_t *at_look = expect(uplift, 1, true);
+    assert_string_equal(text_of(comparison(at_look), "verdict"), "better");
+    assert_int_equal(schedule_of(at_look, "last_look_day"), 7);
+    come(uplift, 500, 0.1, 0.1); /* the present effect is smaller: nothing new is said of it */
+    results = expect(uplift, 1, true);
+    assert_true(json_equal(json_object_get(comparison(results), "interval"),
+                           json_object_get(comparison(at_look), "interval")));
+    assert_string_equal(text_of(comparison(results), "verdict"), "better");
+    json_t *alone = json_object_get(json_object_get(comparison(results), "now"), "interval");
+    assert_true(json_is_null(json_array_get(alone, 0)));
+    json_decref(at_look);
+    json_decref(results);
+    uplift_close(&uplift);
+}
+
+static void test_look__scheduled_looks_are_on_disk(void **state)
+{
+    (void)state;
+    struct uplift *uplift = open_scheduled();
+    come(uplift, 300, 0.2, 0.2);
+    now = start + 7 * WHEN_DAY + 1;
+    pass(uplift, 1, true);
+    uplift_close(&uplift);
+    uplift = open_folder();
+    come(uplift, 300, 0.2, 0.2);
+    pass(uplift, 1, true); /* it is not taken again */
+    now = start + 8 * WHEN_DAY + 1;
+    json_t *results = expect(uplift, 2, true);
+    json_t *share = json_object_get(json_object_get(comparison(results), "looks"), "share");
+    assert_true(json_number_value(json_array_get(share, 0)) == 600. / 4000);
+    assert_true(json_number_value(json_array_get(share, 1)) == 1200. / 4000);
+    json_decref(results);
+    now = start + 9 * WHEN_DAY + 1;
+    come(uplift, 300, 0.2, 0.2);
+    results = expect(uplift, 2, true); /* day 9 is none of its days */
+    assert_int_equal(schedule_of(results, "next_look_day"), 14);
+    json_decref(results);
+    uplift_close(&uplift);
+}
+
+static void test_look__past_the_horizon_a_sequence_goes_on(void **state)
+{
+    (void)state;
+    struct uplift *uplift = open_scheduled();
+    come(uplift, 1000, 0.2, 0.2);
+    now = start + 7 * WHEN_DAY + 1;
+    pass(uplift, 1, true);
+    come(uplift, 1100, 0.2, 0.2); /* 4,200: a look is due on the next day, whatever was planned */
+    now = start + 9 * WHEN_DAY + 1;
+    json_t *results = expect(uplift, 2, true);
+    assert_true(json_is_true(json_object_get(json_object_get(results, "schedule"), "over")));
+    assert_string_equal(text_of(json_object_get(results, "decision"), "action"), "your-call");
+    double low = end_of(comparison(results), 0);
+    json_decref(results);
+    for (int i = 0; i < 4; i++)
+        come(uplift, 4000, 0.2, 0.3);
+    results = expect(uplift, 2, true); /* at any moment */
+    assert_true(end_of(comparison(results), 0) > fmax(low, 0));
+    assert_string_equal(text_of(comparison(results), "verdict"), "better");
+    json_decref(results);
+    uplift_close(&uplift);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
@@ -529,9 +699,13 @@ int main(void)
         TEST(test_look__drift),
         TEST(test_look__another_metric_begins_anew),
         TEST(test_look__two_methods_share_alpha),
+        TEST(test_look__a_p_value_keeps_to_its_share_of_alpha),
         TEST(test_look__limits_are_those_of_the_start),
         TEST(test_look__a_larger_family_takes_nothing_back),
         TEST(test_look__house_is_kept_once_a_day_and_on_news),
+        TEST(test_look__nothing_is_claimed_between_scheduled_looks),
+        TEST(test_look__scheduled_looks_are_on_disk),
+        TEST(test_look__past_the_horizon_a_sequence_goes_on),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests_name("look", tests, NULL, NULL);

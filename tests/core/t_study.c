@@ -410,11 +410,14 @@ int main(void)
     };
     gsl_set_error_handler_off();
     json_t *vectors = shared_vectors(), *studies = cases_load("stats/studies.json");
+    json_t *references = cases_load("stats/references.json");
     json_t *refusals = cases_load("stats/refusals.json");
-    size_t most = json_array_size(vectors) + json_array_size(studies) + json_array_size(refusals);
+    size_t most = json_array_size(vectors) + json_array_size(studies) + json_array_size(refusals) +
+                  json_array_size(references);
     struct CMUnitTest *tests = xcalloc(most + sizeof fixed / sizeof fixed[0], sizeof *tests);
     size_t count = add_cases(tests, vectors, test_study__gives_the_report_of_a_shared_vector);
     count += add_cases(tests + count, studies, test_study__gives_the_expected_report);
+    count += add_cases(tests + count, references, test_study__gives_the_expected_report);
     count += add_cases(tests + count, refusals, test_study__is_refused_by_the_expected_words);
     memcpy(tests + count, fixed, sizeof fixed);
     count += sizeof fixed / sizeof fixed[0];
@@ -423,6 +426,7 @@ int main(void)
     free(tests);
     json_decref(vectors);
     json_decref(studies);
+    json_decref(references);
     json_decref(refusals);
     return failed;
 }

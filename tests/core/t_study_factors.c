@@ -118,6 +118,35 @@ static void test_study_factors__the_first_level_is_the_controls(void **state)
     json_decref(reports[1]);
 }
 
+#define SCHEDULED_DESIGN                                                                           \
+    "{\"method\": \"scheduled\", \"schedule\": {\"horizon\": 9000, \"customers\": 1810, "          \
+    "\"look\": true}}"
+
+/* A schedule has no looks for main effects: they are read by the sequential method, tightest at the
+ * planned end. */
+static void test_study_factors__scheduled_is_read_sequentially(void **state)
+{
+    (void)state;
+    static const char *const designs[] = {SCHEDULED_DESIGN,
+                                          "{\"method\": \"sequential\", \"tuning\": 9000}"};
+    json_t *reports[2], *factors[2];
+    for (size_t i = 0; i < 2; i++) {
+        char text[1000];
+        snprintf(text, sizeof text,
+                 "{\"design\": %s, \"variants\": [{\"key\": \"a\", \"levels\": {\"f\": \"old\"}}, "
+                 "{\"key\": \"b\", \"levels\": {\"f\": \"new\"}}], \"metrics\": [{\"key\": \"m\", "
+                 "\"kind\": \"binary\", \"arms\": [{\"n\": 900, \"sum\": 90}, {\"n\": 910, "
+                 "\"sum\": 133}]}]}",
+                 designs[i]);
+        reports[i] = analyze(text);
+        factors[i] = json_object_get(metric_of(reports[i]), "factors");
+    }
+    assert_string_equal(json_string_value(json_object_get(factors[0], "method")), "sequential");
+    assert_true(json_equal(factors[0], factors[1]));
+    json_decref(reports[0]);
+    json_decref(reports[1]);
+}
+
 /* A row has all its figures, or none and a reason. */
 static void check_row(const json_t *row, const char *figure)
 {
@@ -204,6 +233,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_study_factors__one_factor_is_a_comparison),
         cmocka_unit_test(test_study_factors__the_first_level_is_the_controls),
+        cmocka_unit_test(test_study_factors__scheduled_is_read_sequentially),
         cmocka_unit_test(test_study_factors__extreme_numbers_give_figures_or_a_reason),
     };
     gsl_set_error_handler_off();

@@ -20,7 +20,8 @@ static void test_group__four_equal_looks(void **state)
     (void)state;
     static const double times[] = {0.25, 0.5, 0.75, 1};
     static const double want[] = {4.3326, 2.9631, 2.3590, 2.0141};
-    const struct group group = {GROUP_OBRIEN_FLEMING, 1, times, 4};
+    const struct group group = {
+        .function = GROUP_OBRIEN_FLEMING, .gamma = 1, .times = times, .looks = 4};
     double got[4];
     critical(&group, 0.05, SIDES_TWO, got);
     for (int i = 0; i < 4; i++)
@@ -32,7 +33,8 @@ static void test_group__one_look_is_the_normal_quantile(void **state)
     (void)state;
     static const double times[] = {1};
     for (int function = GROUP_OBRIEN_FLEMING; function <= GROUP_HWANG; function++) {
-        const struct group group = {(enum group_spending)function, 1.5, times, 1};
+        const struct group group = {
+            .function = (enum group_spending)function, .gamma = 1.5, .times = times, .looks = 1};
         double c;
         critical(&group, 0.05, SIDES_TWO, &c);
         near("two-sided", c, gsl_cdf_ugaussian_Qinv(0.025), 0, 1e-9);
@@ -46,7 +48,7 @@ static void test_group__spends_all_and_never_takes_back(void **state)
     (void)state;
     for (int function = GROUP_OBRIEN_FLEMING; function <= GROUP_HWANG; function++)
         for (double gamma = 0.5; gamma < 5; gamma += 1.5) {
-            const struct group group = {(enum group_spending)function, gamma, NULL, 0};
+            const struct group group = {.function = (enum group_spending)function, .gamma = gamma};
             double before = 0;
             for (double t = 0.05; t <= 1; t += 0.05) {
                 double spent = group_spent(&group, 0.025, t);
@@ -55,7 +57,7 @@ static void test_group__spends_all_and_never_takes_back(void **state)
             }
             near("at the end", group_spent(&group, 0.025, 1), 0.025, 1e-12, 0);
         }
-    const struct group flat = {GROUP_HWANG, 0, NULL, 0};
+    const struct group flat = {.function = GROUP_HWANG, .gamma = 0};
     near("gamma 0", group_spent(&flat, 0.025, 0.3), 0.0075, 1e-12, 0);
 }
 
@@ -64,7 +66,7 @@ static void test_group__crosses_as_often_as_it_spends(void **state)
 {
     (void)state;
     static const double times[] = {0.2, 0.3, 0.75, 1};
-    const struct group group = {GROUP_POCOCK, 1, times, 4};
+    const struct group group = {.function = GROUP_POCOCK, .gamma = 1, .times = times, .looks = 4};
     enum { RUNS = 200000 };
     gsl_rng *rng = chance(20261201);
     for (int one_sided = 0; one_sided < 2; one_sided++) {
@@ -99,8 +101,12 @@ static void test_group__close_looks_are_as_one(void **state)
 {
     (void)state;
     static const double apart[] = {0.3, 0.6, 1}, close[] = {0.3, 0.6, 0.6000001, 1};
-    const struct group three = {GROUP_KIM_DEMETS, 2, apart, 3},
-                       four = {GROUP_KIM_DEMETS, 2, close, 4};
+    const struct group three = {.function = GROUP_KIM_DEMETS,
+                                .gamma = 2,
+                                .times = apart,
+                                .looks = 3},
+                       four = {
+                           .function = GROUP_KIM_DEMETS, .gamma = 2, .times = close, .looks = 4};
     double a[3], b[4];
     critical(&three, 0.05, SIDES_TWO, a);
     critical(&four, 0.05, SIDES_TWO, b);
@@ -116,13 +122,15 @@ static void test_group__hundreds_of_looks(void **state)
     for (int i = 0; i < LOOKS; i++)
         times[i] = (double)(i + 1) / LOOKS;
     for (int function = GROUP_OBRIEN_FLEMING; function <= GROUP_HWANG; function++) {
-        const struct group group = {(enum group_spending)function, 1, times, LOOKS};
+        const struct group group = {
+            .function = (enum group_spending)function, .gamma = 1, .times = times, .looks = LOOKS};
         critical(&group, 0.05, SIDES_TWO, c);
         for (int i = 0; i < LOOKS; i++)
             assert_true(c[i] > 1.9 && c[i] <= GROUP_CRITICAL_MAX);
         assert_true(c[LOOKS - 1] < 4);
     }
-    const struct group early = {GROUP_OBRIEN_FLEMING, 1, times, 3};
+    const struct group early = {
+        .function = GROUP_OBRIEN_FLEMING, .gamma = 1, .times = times, .looks = 3};
     critical(&early, 1e-9, SIDES_TWO, c);
     assert_true(c[0] == GROUP_CRITICAL_MAX); /* a share too small for a double */
 }

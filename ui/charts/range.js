@@ -37,13 +37,14 @@ export function Range({ row, metric, scale, hidden }) {
   const left = scale(low ?? least);
   const right = scale(high ?? most);
   const middle = HEIGHT / 2;
+  const ranged = !absent(low) || !absent(high); // none before the first look of a schedule
   return html`<svg class="range" viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" aria-hidden="true">
     ${scale.ticks(4).map((value) => html`<line class=${value ? 'grid' : 'zero'} x1=${scale(value)} x2=${scale(value)} y1="0" y2=${HEIGHT} />`)}
     ${row.interval && html`<g class=${hidden ? '' : row.verdict}>
-      <rect class="bar" x=${left} width=${Math.max(1, right - left)} y="7" height="10" />
+      ${ranged && html`<rect class="bar" x=${left} width=${Math.max(1, right - left)} y="7" height="10" />`}
       ${!absent(estimate) && html`<rect class="mark" x=${scale(estimate) - 1.5} width="3" y="4" height="16" />`}
-      ${(absent(low) || low < least) && html`<path class="mark" d="M 0 ${middle} l 8 -6 v 12 z" />`}
-      ${(absent(high) || high > most) && html`<path class="mark" d="M ${WIDTH} ${middle} l -8 -6 v 12 z" />`}
+      ${ranged && (absent(low) || low < least) && html`<path class="mark" d="M 0 ${middle} l 8 -6 v 12 z" />`}
+      ${ranged && (absent(high) || high > most) && html`<path class="mark" d="M ${WIDTH} ${middle} l -8 -6 v 12 z" />`}
     </g>`}
     ${!absent(limit) && html`<line class="limit" x1=${scale(limit)} x2=${scale(limit)} y1="0" y2=${HEIGHT} />`}
   </svg>`;

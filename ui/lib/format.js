@@ -39,7 +39,7 @@ export const tick = (value, step, effect) =>
 
 export function range(interval, effect, unit) {
   if (!interval) return '–';
-  if (absent(interval[0]) && absent(interval[1])) return 'open';
+  if (absent(interval[0]) && absent(interval[1])) return 'no range yet';
   if (absent(interval[0])) return `at most ${change(interval[1], effect, unit)}`;
   if (absent(interval[1])) return `at least ${change(interval[0], effect, unit)}`;
   return `${change(interval[0], effect, unit).replace(' points', '')} to ${change(interval[1], effect, unit)}`;

@@ -18,15 +18,31 @@ const RULES = [
   ['keep-running', 'Otherwise: keep running.'],
 ];
 
-export function Decision({ decision, design }) {
+// What the reader may do with the ranges, by the method.
+function Reading({ design, schedule }) {
+  const level = count(100 * (1 - design.alpha));
+  if (design.method === 'fixed') return null;
+  if (design.method === 'bayesian') {
+    return html`<div class="muted">Ranges hold the change with ${level}% probability if the prior is right. They are not made for
+      looking again and again until one is clear.</div>`;
+  }
+  if (schedule && !schedule.over) {
+    return html`<div class="muted">Looks are by schedule: ${schedule.last_look_day ? `the last one was after day ${schedule.last_look_day}` : 'none yet'}${
+      schedule.next_look_day ? `, the next is after day ${schedule.next_look_day}` : ''}; ${count(schedule.customers)} of ${count(schedule.horizon)}
+      planned customers are here. Ranges are those of the last look; between looks nothing is claimed.</div>`;
+  }
+  return html`<div class="muted">You may look or stop whenever you like. If every test is read this way, at least
+    ${' '}${level} of 100 ranges hold the true change at every look.</div>`;
+}
+
+export function Decision({ decision, design, schedule }) {
   const left = days(decision.expected_days_left);
   return html`<section class=${`card ${decision.action}`} aria-label="Decision">
     <p>${ICONS[decision.action] ?? '–'} ${decision.headline}</p>
     <ul>${decision.reasons.map((reason) => html`<li>${reason.text}</li>`)}
       ${left && html`<li>About ${left} more days, if it stays so.</li>`}
       ${decision.value_per_month !== null && html`<li>Worth about ${count(decision.value_per_month)} a month on the main metric alone.</li>`}</ul>
-    ${design.method !== 'fixed' && html`<div class="muted">You may look or stop whenever you like. If every test is read this way, at least
-      ${' '}${count(100 * (1 - design.alpha))} of 100 ranges hold the true change at every look.</div>`}
+    <${Reading} design=${design} schedule=${schedule} />
     <details><summary>How this is decided</summary><ol>${RULES.map(([action, text]) => html`<li class=${action === decision.action ? 'holds' : 'muted'}>${text}${
       action === decision.action ? ' (holds here)' : ''}</li>`)}</ol></details>
   </section>`;

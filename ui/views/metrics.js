@@ -13,8 +13,9 @@ export function Head({ first, scale, metric }) {
 }
 
 // What the verdict rests on, for who wants to know more.
-const evidence = (row) => [`p = ${pValue(row.p_adjusted ?? row.p_value)}`, clearSince(row),
-  row.drift_since && `the effect changed over time, seen on day ${row.drift_since.day}`].filter(Boolean).join(', ');
+const evidence = (row) => [row.p_value !== null && `p = ${pValue(row.p_adjusted ?? row.p_value)}`, clearSince(row),
+  row.drift_since && `the effect changed over time, seen on day ${row.drift_since.day}`,
+  row.restarted && `begun anew on day ${row.restarted.day}: ${row.restarted.reason}`].filter(Boolean).join(', ');
 
 export function Rows({ title, note, comparisons, metric, letters, scale, hidden }) {
   const { effect, unit } = metric;
@@ -31,10 +32,25 @@ export function Rows({ title, note, comparisons, metric, letters, scale, hidden 
 
 function note(metric) {
   const parts = [metric.role];
+  const anew = metric.comparisons.find((row) => row.restarted)?.restarted;
   if (metric.goal === 'decrease') parts.push('lower is better');
   if (metric.limit !== null) parts.push(`limit ${change(metric.limit, metric.effect, metric.unit)}`);
   if (metric.method !== 'sequential') parts.push(`${metric.method} method`);
+  if (anew) parts.push(`begun anew on day ${anew.day}: ${anew.reason}`);
   return parts.join(', ');
+}
+
+// Metrics that are computed alike are told of together.
+export function Methods({ metrics }) {
+  const alike = new Map();
+  for (const metric of metrics) {
+    const text = JSON.stringify(metric.method_text);
+    alike.set(text, [...(alike.get(text) ?? []), metric]);
+  }
+  return html`<details><summary>How these figures are computed</summary>
+    ${[...alike.values()].map((members) => html`<h3>${members.map((metric) => metric.name).join(', ')}</h3>
+      <p>${members[0].method_text.computed}</p><p>Taken for granted: ${members[0].method_text.assumption}</p>
+      <p class="muted">Source: ${members[0].method_text.source}</p>`)}</details>`;
 }
 
 // A share's absolute change is in points, as NPS is.

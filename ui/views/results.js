@@ -10,7 +10,7 @@ import { useAsked } from '../lib/state.js';
 import { Answers } from './answers.js';
 import { Decision } from './decision.js';
 import { Factors } from './factors.js';
-import { Metrics } from './metrics.js';
+import { Methods, Metrics } from './metrics.js';
 import { Segments } from './segments.js';
 
 function Health({ checks }) {
@@ -63,7 +63,7 @@ export function Results({ results, source, apiKey }) {
     ${asOf && html`<p class="stale">As of ${moment(results.as_of)}. <a href=${location.pathname}>See now</a></p>`}
     <p class="muted">${experiment.variants.map((variant) => `${variant.letter} ${variant.name} ${count(variant.exposed)}`).join(' · ')}</p>
     <${Tools} results=${results} source=${source} apiKey=${apiKey} />
-    <${Decision} decision=${decision} design=${results.design} />
+    <${Decision} decision=${decision} design=${results.design} schedule=${results.schedule} />
     <${Health} checks=${health} />
     ${results.rebuilding && html`<p class="stale">Figures are being counted anew: ${count(100 * results.rebuilding.done)}% done.</p>`}
     <h2>Metrics, change against A</h2>
@@ -72,7 +72,7 @@ export function Results({ results, source, apiKey }) {
   {"customer": "c-1", "experiments": ["${experiment.key}"], "track": true}'`}</pre>`}
     ${!metrics.length ? html`<p>No metric is attached yet.</p>`
       : !shown ? html`<p><button onClick=${() => setRaw('1')}>Show the figures anyway</button></p>`
-        : html`<${Metrics} metrics=${metrics} letters=${letters} hidden=${invalid} />
+        : html`<${Metrics} metrics=${metrics} letters=${letters} hidden=${invalid} /><${Methods} metrics=${metrics} />
           ${experiment.factors && html`<${Factors} experiment=${experiment} metric=${main} hidden=${invalid} />`}
           <${Narrowing} results=${results} metric=${metric} letters=${letters} onMetric=${(key) => setChosen(key === main.key ? '' : key)} />`}
     ${metrics.filter((item) => item.answers).map((item) => (item.answers.some((row) => row.n > 0)

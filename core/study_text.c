@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Study, in words: of each metric what was computed, what that assumes and who says so. */
+#include "core/study_parts.h"
+#include "core/text.h"
+
+enum { TEXT_BYTES_MAX = 2000 };
+
+static const struct {
+    const char *computed, *assumption, *source;
+} texts[] = {
+#define STUDY_TEXT(computed, assumption, source) {computed, assumption, source},
+#include "core/study_text.def"
+#undef STUDY_TEXT
+};
+
+static const char *unit_words(int kind)
+{
+    static const char *const words[] = {
+        "the difference in the share that converted", "the difference in means per customer",
+        "the difference in the ratio of sums",
+        "the difference in promoters minus detractors, in points",
+        "the difference in the share that gave one of the two best scores"};
+    return words[kind];
+}
+
+static json_t *string_of(struct text *text)
+{
+    json_t *string = json_stringn(text->ptr, text->len);
+    text_release(text);
+    return string;
+}
+
+static json_t *computed_text(const struct study *study, const struct study_metric *metric)
+{
+    const struct study_settings *settings = &metric->settings;
+    bool covariate = metric->arms.strata[0][0].covariate && settings->method != STUDY_EXACT;
+    struct text text;
+    text_init(&text, TEXT_BYTES_MAX);
+    text_printf(&text, "Of %s%s. %s", unit_words(metric->kind),
+                settings->effect == EFFECT_RELATIVE ? ", relative to the control" : "",
+                texts[settings->method].computed);
+    if (covariate)
+        text_puts(&text, " What customers did before is taken out (CUPED).");
+    if (metric->arms.count > 1)
+        text_puts(&text, " Epochs with different weights are compared each by itself, then put "
+                         "together by size.");
+    if (metric->before)
+        text_puts(&text, " The range is what the ranges of all looks hold in common.");
+    if (metric->has_margin)
+        text_puts(&text, " A guardrail holds where the whole range is better than its limit.");
+    if (study->correction != STUDY_NONE && metric->role != STUDY_GUARDRAIL)
+        text_printf(&text, " p-values are corrected for several comparisons (%s).",
+                    study_correction_words[study->correction]);
+    return string_of(&text);
+}
+
+static json_t *assumption_text(const struct study_metric *metric)
+{
+    bool survey = metric->kind == MOMENTS_NPS || metric->kind == MOMENTS_CSAT;
+    struct text text;
+    text_init(&text, TEXT_BYTES_MAX);
+    text_puts(&text, texts[metric->settings.method].assumption);
+    if (survey)
+        text_puts(&text, " It speaks of those who answered.");
+    return string_of(&text);
+}
+
+static json_t *source_text(const struct study_metric *metric)
+{
+    const struct study_settings *settings = &metric->settings;
+    bool exact = settings->method == STUDY_EXACT;
+    struct text text;
+    text_init(&text, TEXT_BYTES_MAX);
+    text_puts(&text, texts[settings->method].source);
+    if (!exact && metric->arms.strata[0][0].covariate)
+        text_puts(&text, "; CUPED: Deng, Xu, Kohavi and Walker 2013 [Deng2013]");
+    if (settings->effect == EFFECT_RELATIVE || metric->kind == MOMENTS_RATIO)
+        text_puts(&text, "; delta method: Deng, Knoblich and Lu 2018 [Deng2018]");
+    if (!exact && metric->arms.count > 1)
+        text_puts(&text, "; strata: Miratrix, Sekhon and Yu 2013 [Miratrix2013]");
+    return string_of(&text);
+}
+
+json_t *study_text_report(const struct study *study, const struct study_metric *metric)
+{
+    return json_pack("{s:o, s:o, s:o}", "computed", computed_text(study, metric), "assumption",
+                     assumption_text(metric), "source", source_text(metric));
+}
