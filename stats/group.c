@@ -214,15 +214,21 @@ static double crossing_at(const struct paths *paths, size_t k, double theta, int
     return sum;
 }
 
+static void cross(const struct paths *paths, double theta, double *up, double *down)
+{
+    for (size_t k = 0; k < paths->group->looks; k++) {
+        up[k] = crossing_at(paths, k, theta, 1);
+        down[k] = paths->two ? crossing_at(paths, k, theta, -1) : 0;
+    }
+}
+
 bool group_crossing(const struct group *group, const double *critical, enum sides sides,
                     double theta, double *up, double *down)
 {
     struct paths paths;
     bool ok = make_paths(&paths, group, critical, sides == SIDES_TWO);
-    for (size_t k = 0; ok && k < group->looks; k++) {
-        up[k] = crossing_at(&paths, k, theta, 1);
-        down[k] = paths.two ? crossing_at(&paths, k, theta, -1) : 0;
-    }
+    if (ok)
+        cross(&paths, theta, up, down);
     release_paths(&paths);
     return ok;
 }
@@ -242,7 +248,7 @@ static double power_missing(double theta, void *data)
 }
 
 bool group_drift(const struct group *group, const double *critical, enum sides sides, double power,
-                 double *theta)
+                 double *theta, double *up, double *down)
 {
     struct paths paths;
     struct power_sought sought = {&paths, power};
@@ -254,8 +260,10 @@ bool group_drift(const struct group *group, const double *critical, enum sides s
     while (ok && high < 50 && GSL_FN_EVAL(&missing, high) > 0)
         high *= 1.25;
     ok = ok && high < 50;
-    if (ok)
+    if (ok) {
         *theta = root_between(solver, &missing, 0, high);
+        cross(&paths, *theta, up, down);
+    }
     release_paths(&paths);
     if (solver)
         gsl_root_fsolver_free(solver);

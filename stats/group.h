@@ -58,10 +58,10 @@ bool group_critical(const struct group *group, double alpha, enum sides sides, d
 bool group_crossing(const struct group *group, const double *critical, enum sides sides,
                     double theta, double *up, double *down);
 /* The least theta >= 0 with which the boundaries are crossed on the tested side with a chance of
- * `power`, 1/2 <= power < 1. False where memory is out or no theta up to 50 does; *theta is then
- * untouched. */
+ * `power`, 1/2 <= power < 1, and the chances of group_crossing at it. False, nothing written, where
+ * memory is out or no theta up to 50 does. */
 bool group_drift(const struct group *group, const double *critical, enum sides sides, double power,
-                 double *theta);
+                 double *theta, double *up, double *down);
 
 /* The interval d -+ critical se, on the tested side only where one-sided; no p-value. */
 struct interval group_interval(double estimate, double se, double critical, enum sides sides);

@@ -92,8 +92,7 @@ struct simulate_claim judge_fixed(const void *method, void *memory,
     double z = effect.estimate / effect.se;
     double side = judge->sides == SIDES_TWO ? fabs(z) : judge->sides == SIDES_GREATER ? z : -z;
     double tail = judge->sides == SIDES_TWO ? judge->alpha / 2 : judge->alpha;
-    bool early = judge->last_only && look->number < look->looks;
-    if (early || side < gsl_cdf_ugaussian_Qinv(tail))
+    if (side < gsl_cdf_ugaussian_Qinv(tail))
         return claim(effect.estimate, false);
     return claim(effect.estimate, fixed_tail(side, effect.df) <= tail);
 }
@@ -119,8 +118,6 @@ struct simulate_claim judge_bayesian(const void *method, void *memory,
     (void)memory;
     if (effect.problem)
         return none();
-    if (judge->last_only && look->number < look->looks)
-        return claim(effect.estimate, false);
     double half = effect.se * gsl_cdf_ugaussian_Qinv(judge->alpha / 2);
     if (fabs(effect.estimate) < half * (1 - 1e-9))
         return claim(effect.estimate, false);

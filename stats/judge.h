@@ -8,8 +8,8 @@
  *
  * The running smallest p-value of earlier looks is at most alpha just where one of them was, and
  * a simulation ends at the first claim: so one look is enough. fixed and bayesian are judged at
- * each look as if it were the only one, which is what peeking does to them, or at the last look
- * only. A look without an estimate (stats/effect.h) claims nothing. */
+ * each look as if it were the only one, which is what peeking does to them; a design of one look
+ * is their proper use. A look without an estimate (stats/effect.h) claims nothing. */
 #ifndef UPLIFT_STATS_JUDGE_H
 #define UPLIFT_STATS_JUDGE_H
 
@@ -24,7 +24,6 @@ struct judge {
     double tuning;           /* sequential */
     double mixture_variance; /* msprt */
     const double *critical;  /* group-sequential: of each look; borrowed */
-    bool last_only;          /* fixed and bayesian: claims nothing before the last look */
 };
 
 /* `method` is a struct judge; they keep no memory between looks. Thread-safe. */

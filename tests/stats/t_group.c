@@ -202,20 +202,20 @@ static void test_group__drift_gives_the_power(void **state)
                 for (int k = 0; k < 5; k++)
                     spent += up[k] + down[k];
                 near("spent", spent, 0.05, 1e-5, 0);
-                assert_true(group_drift(&group, c, (enum sides)sides, power, &theta));
-                assert_true(group_crossing(&group, c, (enum sides)sides, theta, up, down));
+                assert_true(group_drift(&group, c, (enum sides)sides, power, &theta, up, down));
                 for (int k = 0; k < 5; k++)
                     found += up[k];
                 near("power", found, power, 1e-9, 0);
             }
     const struct group group = {.function = GROUP_POCOCK, .times = once, .looks = 1};
-    double c, theta;
+    double c, theta, up, down;
     critical(&group, 0.05, SIDES_TWO, &c);
-    assert_true(group_drift(&group, &c, SIDES_TWO, 0.9, &theta));
+    assert_true(group_drift(&group, &c, SIDES_TWO, 0.9, &theta, &up, &down));
+    near("its power", up, 0.9, 1e-12, 0);
     near("one look", theta, gsl_cdf_ugaussian_Qinv(0.025) + gsl_cdf_ugaussian_Pinv(0.9), 1e-9, 0);
     /* A boundary that is not reached by any drift that is looked at. */
     static const double never[] = {60};
-    assert_false(group_drift(&group, never, SIDES_TWO, 0.9, &theta));
+    assert_false(group_drift(&group, never, SIDES_TWO, 0.9, &theta, &up, &down));
 }
 
 static void test_group__interval_and_crossing_agree(void **state)

@@ -225,7 +225,7 @@ static void test_power__published_inflation(void **state)
     static const double pocock[] = {1.229, 1.207}, obrien[] = {1.028, 1.026};
     const struct group group = {.times = times, .looks = 5};
     struct population unit = population_of_mean(0, 1);
-    double flat[5], steep[5];
+    double flat[5], steep[5], up[5], down[5];
     for (int k = 0; k < 5; k++) {
         flat[k] = 2.413;
         steep[k] = 2.040 * sqrt(5 / (k + 1.0));
@@ -236,9 +236,9 @@ static void test_power__published_inflation(void **state)
         struct power_design looks = fixed;
         looks.needed = power_needed_drift;
         double n = power_customers(&fixed, &unit, 0.1);
-        assert_true(group_drift(&group, flat, SIDES_TWO, powers[i], &looks.drift));
+        assert_true(group_drift(&group, flat, SIDES_TWO, powers[i], &looks.drift, up, down));
         near("pocock", power_customers(&looks, &unit, 0.1) / n, pocock[i], 0, 6e-4);
-        assert_true(group_drift(&group, steep, SIDES_TWO, powers[i], &looks.drift));
+        assert_true(group_drift(&group, steep, SIDES_TWO, powers[i], &looks.drift, up, down));
         near("obrien-fleming", power_customers(&looks, &unit, 0.1) / n, obrien[i], 0, 6e-4);
     }
 }
