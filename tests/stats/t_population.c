@@ -72,7 +72,7 @@ static void test_population__expects_its_own_moments(void **state)
     for (size_t i = 0; i < 4; i++)
         for (double n = 2; n < 1e13; n *= 7.3) {
             struct moments arm = population_expected(&all[i], n);
-            long double mean, variance;
+            long double mean = 0, variance = 0;
             assert_true(moments_mean(&arm, &mean) && moments_variance(&arm, &variance));
             near("mean", (double)mean, all[i].mean, 1e-15, 0);
             near("variance", (double)variance, all[i].variance, 1e-12, 0);
