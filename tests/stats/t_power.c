@@ -72,6 +72,10 @@ static void test_power__weights(void **state)
         near("arm", power_arm(&design, n, 1), ceil(square * 1.5), 0, 0);
         near("control", power_arm(&design, n, 0), ceil(square * 3), 0, 0);
     }
+    static const double last[] = {2, 3, 1};
+    design.weights = last;
+    design.arms = 3;
+    near("the last is neediest", power_customers(&design, &unit, 0.2), square * 1.5 * 6, 1e-9, 0);
     /* 30 to 1: an always-valid range widens with customers that only one arm gets. */
     static const double lopsided[] = {1, 1, 30};
     design = design_of(power_needed_sequential, EFFECT_ABSOLUTE);

@@ -79,6 +79,35 @@ static void test_simulate__counts_runs_looks_and_sides(void **state)
     gsl_rng_free(rng);
 }
 
+/* Runs that ended at looks of 20, 40, 60 and 80 customers; of ten, the fifth is the lower middle.
+ */
+static void test_simulate__mean_and_median_of_ends(void **state)
+{
+    (void)state;
+    static const double customers[] = {40, 40}, times[] = {0.25, 0.5, 0.75, 1};
+    static const struct {
+        double ends[4], median;
+    } cases[] = {
+        {{1, 3, 2, 4}, 60},
+        {{1, 4, 1, 4}, 40},
+        {{5, 0, 0, 5}, 20},
+        {{0, 0, 0, 3}, 80},
+    };
+    const struct simulate_design design = {
+        .customers = customers, .count = 2, .times = times, .looks = 4};
+    for (size_t i = 0; i < 4; i++) {
+        double ends[4], runs = 0, sum = 0;
+        for (int k = 0; k < 4; k++) {
+            ends[k] = cases[i].ends[k];
+            runs += ends[k];
+            sum += ends[k] * 20 * (k + 1);
+        }
+        const struct simulate_tally tally = {.runs = runs, .ends = ends};
+        near("mean", simulate_mean_customers(&design, &tally), sum / runs, 1e-14, 0);
+        near("median", simulate_median_customers(&design, &tally), cases[i].median, 0, 0);
+    }
+}
+
 /* Finds the second treatment at once and the first never. */
 static struct simulate_claim only_second(const void *method, void *memory,
                                          const struct simulate_look *look)
@@ -312,6 +341,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_simulate__counts_runs_looks_and_sides),
+        cmocka_unit_test(test_simulate__mean_and_median_of_ends),
         cmocka_unit_test(test_simulate__each_treatment_has_its_own_end),
         cmocka_unit_test(test_simulate__slices_change_nothing),
         cmocka_unit_test(test_simulate__share_range),
