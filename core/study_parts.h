@@ -43,6 +43,7 @@ extern const char *const study_method_words[];
 extern const char *const study_kind_words[];
 extern const char *const study_effect_words[];
 extern const char *const study_correction_words[];
+extern const char *const study_sides_words[];
 
 /* What holds for a metric: the design's, overridden by its own. */
 struct study_settings {
@@ -177,6 +178,9 @@ struct study_reader {
 bool study_given(json_t *object, const char *name);
 /* Says that `name` "is not available in this version"; false. */
 bool study_unavailable(const struct json_place *place, const char *name, struct error *err);
+/* A number above 0; *out stays where it is not given. */
+bool study_read_positive(json_t *object, const struct json_place *place, const char *name,
+                         double *out, struct error *err);
 /* Text of least to 1000 bytes that must be there. */
 bool study_read_key(json_t *object, const struct json_place *place, const char *name, size_t least,
                     const char **out, struct error *err);
@@ -188,6 +192,10 @@ bool study_read_count(json_t *object, const struct json_place *place, const char
                       struct error *err);
 bool study_read_counts(json_t *object, const struct json_place *place, const char *name,
                        size_t count, double *out, struct error *err);
+
+/* `spending` of a design into study->spending, where it is given. */
+bool study_read_spending(struct study *study, json_t *design, const struct json_place *place,
+                         enum json_need look_need, struct error *err);
 
 /* `arms` or `strata` of a metric or of a segment's value (study_arms.c). */
 bool study_read_arms(struct study_reader *reader, json_t *object, const struct json_place *place,

@@ -12,7 +12,7 @@ const char *const study_method_words[] = {"sequential",       "msprt",    "exact
                                           "group-sequential", "bayesian", "scheduled", NULL};
 const char *const study_kind_words[] = {"binary", "mean", "ratio", "nps", "csat", NULL};
 const char *const study_effect_words[] = {"relative", "absolute", NULL};
-static const char *const sides_words[] = {"two", "greater", "less", NULL};
+const char *const study_sides_words[] = {"two", "greater", "less", NULL};
 const char *const study_correction_words[] = {"none", "holm", "bh", "e-bh", NULL};
 static const char *const goal_words[] = {"increase", "decrease", NULL};
 static const char *const role_words[] = {"primary", "guardrail", "secondary", NULL};
@@ -69,9 +69,8 @@ bool study_once(json_t *seen, const char *key, const struct json_place *place, c
     return true;
 }
 
-/* A number above 0. */
-static bool read_positive(json_t *object, const struct json_place *place, const char *name,
-                          double *out, struct error *err)
+bool study_read_positive(json_t *object, const struct json_place *place, const char *name,
+                         double *out, struct error *err)
 {
     double value = 1;
     if (!json_read_number(object, place, name, JSON_OPTIONAL, -HUGE_VAL, HUGE_VAL, &value, err))
@@ -129,7 +128,7 @@ static bool read_settings(json_t *object, const struct json_place *place,
                         &settings->method, err) ||
         !json_read_word(object, place, "effect", JSON_OPTIONAL, study_effect_words,
                         &settings->effect, err) ||
-        !json_read_word(object, place, "sides", JSON_OPTIONAL, sides_words, &settings->sides,
+        !json_read_word(object, place, "sides", JSON_OPTIONAL, study_sides_words, &settings->sides,
                         err) ||
         !json_read_number(object, place, "alpha", JSON_OPTIONAL, -HUGE_VAL, HUGE_VAL, &alpha, err))
         return false;
@@ -150,7 +149,7 @@ static bool read_prior(json_t *design, const struct json_place *place, struct pr
     return json_check_fields(prior, &here, fields, err) &&
            json_read_number(prior, &here, "mean", JSON_OPTIONAL, -HUGE_VAL, HUGE_VAL, &out->mean,
                             err) &&
-           read_positive(prior, &here, "sd", &out->sd, err) &&
+           study_read_positive(prior, &here, "sd", &out->sd, err) &&
            json_read_bool(prior, &here, "proper", JSON_OPTIONAL, &out->proper, err);
 }
 
@@ -182,8 +181,8 @@ static bool read_times(struct study *study, json_t *spending, const struct json_
     return last == 1 || json_fail(&list, err, "must end with 1");
 }
 
-static bool read_spending(struct study *study, json_t *design, const struct json_place *place,
-                          struct error *err)
+bool study_read_spending(struct study *study, json_t *design, const struct json_place *place,
+                         enum json_need look_need, struct error *err)
 {
     static const char *const fields[] = {"function", "gamma", "times", "look", NULL};
     json_t *spending = NULL;
@@ -199,7 +198,7 @@ static bool read_spending(struct study *study, json_t *design, const struct json
         !json_read_number(spending, &here, "gamma", JSON_OPTIONAL, -HUGE_VAL, HUGE_VAL, &gamma,
                           err) ||
         !read_times(study, spending, &here, err) ||
-        !json_read_integer(spending, &here, "look", JSON_REQUIRED, 1,
+        !json_read_integer(spending, &here, "look", look_need, 1,
                            (int64_t)study->spending.group.looks, &look, err))
         return false;
     study->spending.given = true;
@@ -225,13 +224,13 @@ static bool read_design(struct study_reader *reader, json_t *json)
         return true;
     return json_check_fields(design, &place, fields, err) &&
            read_settings(design, &place, &reader->settings, err) &&
-           read_positive(design, &place, "tuning", &reader->settings.tuning, err) &&
-           read_positive(design, &place, "mixture_variance", &reader->settings.mixture_variance,
-                         err) &&
+           study_read_positive(design, &place, "tuning", &reader->settings.tuning, err) &&
+           study_read_positive(design, &place, "mixture_variance",
+                               &reader->settings.mixture_variance, err) &&
            json_read_word(design, &place, "correction", JSON_OPTIONAL, study_correction_words,
                           &reader->study->correction, err) &&
            read_prior(design, &place, &reader->settings.prior, err) &&
-           read_spending(reader->study, design, &place, err) &&
+           study_read_spending(reader->study, design, &place, JSON_REQUIRED, err) &&
            study_read_schedule(reader->study, design, &place, err) &&
            json_read_bool(design, &place, "best_arm", JSON_OPTIONAL, &reader->study->best_arm, err);
 }

@@ -162,8 +162,7 @@ static void aim(struct curve *curve, const struct effect_pair *strata, size_t co
     }
 }
 
-/* ln M at the observed shares: ln B(a + k) - ln B(a) - sum k ln(k/n). At most 0. */
-static long double log_e_at_shares(const struct moments *arm)
+long double exact_log_at_shares(const struct moments *arm)
 {
     int categories = moments_categories(arm->kind), sign;
     const long double half = 0.5L;
@@ -214,7 +213,8 @@ static enum effect_problem look_at(const struct effect_pair *strata, size_t coun
         long double here = strata[i].control.n + strata[i].treatment.n;
         n += here;
         *observed += here * (strata[i].treatment.y - strata[i].control.y);
-        *log_e += log_e_at_shares(&strata[i].control) + log_e_at_shares(&strata[i].treatment);
+        *log_e +=
+            exact_log_at_shares(&strata[i].control) + exact_log_at_shares(&strata[i].treatment);
     }
     *observed /= n;
     return EFFECT_FINE;
@@ -281,7 +281,7 @@ bool exact_mean(const struct moments *arm, double alpha, struct interval *out)
     if (fine) {
         double least = arm->kind == MOMENTS_NPS ? -100 : 0,
                most = arm->kind == MOMENTS_NPS ? 100 : 1;
-        curve.target = (double)(-logl(alpha) - log_e_at_shares(arm));
+        curve.target = (double)(-logl(alpha) - exact_log_at_shares(arm));
         set_arm(curve.arms, arm, 1, true);
         double high = (double)(1 - spot_of(&curve, walk(&curve, cost_left)).gap);
         set_arm(curve.arms, arm, 1, false);

@@ -43,6 +43,10 @@ struct exact {
  * state: thread-safe. */
 struct exact exact_test(const struct effect_pair *strata, size_t count, double alpha);
 
+/* An arm's ln M at its own observed shares: ln B(a + k) - ln B(a) - sum k ln(k/n), at most 0; 0 for
+ * an empty arm. Pure. */
+long double exact_log_at_shares(const struct moments *arm);
+
 /* The range of one arm's mean score over the set of its own theta with ln M < ln(1/alpha): covers
  * the true mean at all times with probability 1 - alpha. In score units, -100 to 100 for nps, else
  * 0 to 1. False where the arm is empty or memory is out. Thread-safe. */

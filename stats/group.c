@@ -163,6 +163,113 @@ bool group_critical(const struct group *group, double alpha, enum sides sides, d
     return ok;
 }
 
+/* --- under a drift --- */
+
+/* Where paths without drift are within given boundaries: one grid for each look but the last. */
+struct paths {
+    const struct group *group;
+    const double *critical;
+    struct grid *grids;
+    bool two;
+};
+
+static void release_paths(struct paths *paths)
+{
+    for (size_t k = 0; paths->grids && k + 1 < paths->group->looks; k++)
+        free(paths->grids[k].mass);
+    free(paths->grids);
+}
+
+/* False where memory is out; release them either way. */
+static bool make_paths(struct paths *paths, const struct group *group, const double *critical,
+                       bool two)
+{
+    const double *times = group->times;
+    *paths = (struct paths){group, critical, calloc(group->looks, sizeof(struct grid)), two};
+    for (size_t k = 0; paths->grids && k + 1 < group->looks; k++) {
+        double sd = sqrt(times[k] - (k ? times[k - 1] : 0));
+        struct grid *grid = &paths->grids[k];
+        if (!make_grid(grid, sqrt(times[k]), critical[k], fmin(sd, sqrt(times[k + 1] - times[k])),
+                       two))
+            return false;
+        carry(k ? grid - 1 : NULL, grid, sd);
+    }
+    return paths->grids != NULL;
+}
+
+/* The chance to cross at look k first: upward for sign 1, downward for -1. */
+static double crossing_at(const struct paths *paths, size_t k, double theta, int sign)
+{
+    double t = paths->group->times[k], end = sign * paths->critical[k] * sqrt(t), sum = 0;
+    if (k == 0)
+        return gsl_cdf_ugaussian_Q(sign * (end - theta * t) / sqrt(t));
+    const struct grid *grid = &paths->grids[k - 1];
+    double before = paths->group->times[k - 1], sd = sqrt(t - before);
+    for (size_t i = 0; i < grid->count; i++) {
+        double s = grid->low + (double)i * grid->step;
+        double tilt = exp(theta * (s - theta * before / 2));
+        double out = gsl_cdf_ugaussian_Q(sign * (end - s - theta * (t - before)) / sd);
+        sum += grid->mass[i] * tilt * out;
+    }
+    return sum;
+}
+
+static void cross(const struct paths *paths, double theta, double *up, double *down)
+{
+    for (size_t k = 0; k < paths->group->looks; k++) {
+        up[k] = crossing_at(paths, k, theta, 1);
+        down[k] = paths->two ? crossing_at(paths, k, theta, -1) : 0;
+    }
+}
+
+bool group_crossing(const struct group *group, const double *critical, enum sides sides,
+                    double theta, double *up, double *down)
+{
+    struct paths paths;
+    bool ok = make_paths(&paths, group, critical, sides == SIDES_TWO);
+    if (ok)
+        cross(&paths, theta, up, down);
+    release_paths(&paths);
+    return ok;
+}
+
+struct power_sought {
+    const struct paths *paths;
+    double power;
+};
+
+static double power_missing(double theta, void *data)
+{
+    const struct power_sought *sought = data;
+    double power = 0;
+    for (size_t k = 0; k < sought->paths->group->looks; k++)
+        power += crossing_at(sought->paths, k, theta, 1);
+    return sought->power - power;
+}
+
+bool group_drift(const struct group *group, const double *critical, enum sides sides, double power,
+                 double *theta, double *up, double *down)
+{
+    struct paths paths;
+    struct power_sought sought = {&paths, power};
+    gsl_function missing = {power_missing, &sought};
+    gsl_root_fsolver *solver = gsl_root_fsolver_alloc(gsl_root_fsolver_brent);
+    bool ok = make_paths(&paths, group, critical, sides == SIDES_TWO) && solver;
+    /* Upward from 1, so that the search does not see drifts far beyond what is asked for. */
+    double high = 1;
+    while (ok && high < 50 && GSL_FN_EVAL(&missing, high) > 0)
+        high *= 1.25;
+    ok = ok && high < 50;
+    if (ok) {
+        *theta = root_between(solver, &missing, 0, high);
+        cross(&paths, *theta, up, down);
+    }
+    release_paths(&paths);
+    if (solver)
+        gsl_root_fsolver_free(solver);
+    return ok;
+}
+
 struct interval group_interval(double estimate, double se, double critical, enum sides sides)
 {
     return inference_interval(estimate, critical * se, sides);

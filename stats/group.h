@@ -17,7 +17,11 @@
  * Where S_k may be within the boundaries is carried on a grid with at least GROUP_STEPS points a
  * standard deviation of the steps before and behind it (Simpson's rule), so that looks may lie as
  * close as they like. Critical values agree with rpact's to 1e-4. A share too small for a double
- * makes c_k 38. */
+ * makes c_k 38.
+ *
+ * Under an effect S_k has the drift theta, mean theta t_k: theta is the mean of Z_K, |effect| / se
+ * at the last look. The density of paths that have crossed nothing is the one without drift times
+ * exp(theta s - theta^2 t / 2) (Girsanov), so both come from the same grids. */
 #ifndef UPLIFT_STATS_GROUP_H
 #define UPLIFT_STATS_GROUP_H
 
@@ -46,6 +50,18 @@ double group_spent(const struct group *group, double a, double t);
 /* The critical values of all looks, into out[looks]; known ones are copied. 0 < alpha < 1. False
  * where memory is out. Allocates and frees; holds no state: thread-safe. */
 bool group_critical(const struct group *group, double alpha, enum sides sides, double *out);
+
+/* The chances to cross for the first time at each look under a drift, into up[looks] (on the tested
+ * side) and down[looks] (on the other; 0 where one-sided), at any critical values, not only those
+ * of group_critical. One-sided in either direction a drift > 0 is towards the tested side. |theta|
+ * up to 10. Returns as group_critical. */
+bool group_crossing(const struct group *group, const double *critical, enum sides sides,
+                    double theta, double *up, double *down);
+/* The least theta >= 0 with which the boundaries are crossed on the tested side with a chance of
+ * `power`, 1/2 <= power < 1, and the chances of group_crossing at it. False, nothing written, where
+ * memory is out or no theta up to 50 does. */
+bool group_drift(const struct group *group, const double *critical, enum sides sides, double power,
+                 double *theta, double *up, double *down);
 
 /* The interval d -+ critical se, on the tested side only where one-sided; no p-value. */
 struct interval group_interval(double estimate, double se, double critical, enum sides sides);

@@ -115,7 +115,7 @@ test('bad input of every kind gets a clear error and leaves no trace', async () 
   const deep = '['.repeat(10_000) + ']'.repeat(10_000);
   const broken = new Uint8Array([0x7b, 0x22, 0x61, 0x22, 0x3a, 0x22, 0xff, 0x22, 0x7d]);
   const targets = [['POST', '/v1/experiments'], ['POST', '/v1/metrics'], ['POST', '/v1/keys'], ['POST', '/v1/assign'],
-    ['POST', '/v1/explain'], ['POST', '/v1/analyze'], ['POST', '/v1/experiments/exp/stop'], ['POST', '/v1/experiments/exp/new-phase']];
+    ['POST', '/v1/explain'], ['POST', '/v1/analyze'], ['POST', '/v1/plan'], ['POST', '/v1/experiments/exp/stop'], ['POST', '/v1/experiments/exp/new-phase']];
   const kinds = {
     'a wrong type': '{"key": 5, "customer": 5, "kind": 5, "variants": 5, "winner": 5, "seed": 5}', NaN: '{"key": NaN}', 'a huge number': '{"key": 1e999}',
     'broken UTF-8': broken, 'deep nesting': deep, 'an unknown field': '{"no-such-field": 1}', 'half a document': '{"key": "x"',

@@ -135,6 +135,89 @@ static void test_group__hundreds_of_looks(void **state)
     assert_true(c[0] == GROUP_CRITICAL_MAX); /* a share too small for a double */
 }
 
+/* Runs of a Brownian motion with a drift cross on either side as often as is computed: published
+ * constants (Jennison and Turnbull 2000, table 2.1, Pocock, five looks), uneven looks of our own,
+ * and a Lan-DeMets boundary one-sided. Five standard deviations of a binomial. */
+static void crosses_as_computed(const struct group *group, const double *critical, enum sides sides,
+                                double theta, gsl_rng *rng)
+{
+    enum { RUNS = 40000, LOOKS = 5 };
+    double up[LOOKS], down[LOOKS];
+    int ups[LOOKS] = {0}, downs[LOOKS] = {0};
+    assert_true(group_crossing(group, critical, sides, theta, up, down));
+    for (int run = 0; run < RUNS; run++) {
+        double score = 0, before = 0;
+        bool crossed = false;
+        for (size_t k = 0; !crossed && k < group->looks; k++) {
+            double t = group->times[k];
+            score += theta * (t - before) + gsl_ran_gaussian(rng, sqrt(t - before));
+            before = t;
+            bool above = score >= critical[k] * sqrt(t),
+                 below = sides == SIDES_TWO && score <= -critical[k] * sqrt(t);
+            ups[k] += above;
+            downs[k] += below;
+            crossed = above || below;
+        }
+    }
+    for (size_t k = 0; k < group->looks; k++) {
+        near("up", (double)ups[k] / RUNS, up[k], 0, 5 * sqrt(up[k] / RUNS) + 1e-5);
+        near("down", (double)downs[k] / RUNS, down[k], 0, 5 * sqrt(down[k] / RUNS) + 1e-5);
+    }
+}
+
+static void test_group__crosses_under_a_drift_as_computed(void **state)
+{
+    (void)state;
+    static const double even[] = {0.2, 0.4, 0.6, 0.8, 1}, uneven[] = {0.05, 0.06, 0.7, 1},
+                        flat[] = {2.413, 2.413, 2.413, 2.413, 2.413};
+    const struct group five = {.times = even, .looks = 5},
+                       four = {.function = GROUP_OBRIEN_FLEMING, .times = uneven, .looks = 4};
+    double c[4];
+    gsl_rng *rng = chance(20261203);
+    crosses_as_computed(&five, flat, SIDES_TWO, 3.1, rng);
+    crosses_as_computed(&five, flat, SIDES_TWO, -0.7, rng);
+    critical(&four, 0.2, SIDES_TWO, c);
+    crosses_as_computed(&four, c, SIDES_TWO, 2.5, rng);
+    critical(&four, 0.1, SIDES_LESS, c);
+    crosses_as_computed(&four, c, SIDES_LESS, 2.5, rng);
+    gsl_rng_free(rng);
+}
+
+/* Without drift what is spent comes back; at the drift of a power, the power; one look is the
+ * normal distribution's. */
+static void test_group__drift_gives_the_power(void **state)
+{
+    (void)state;
+    static const double times[] = {0.2, 0.4, 0.6, 0.8, 1}, once[] = {1};
+    for (int function = GROUP_OBRIEN_FLEMING; function <= GROUP_HWANG; function++)
+        for (int sides = SIDES_TWO; sides <= SIDES_GREATER; sides++)
+            for (double power = 0.5; power < 0.9999; power += (1 - power) / 3) {
+                const struct group group = {.function = (enum group_spending)function,
+                                            .gamma = 2,
+                                            .times = times,
+                                            .looks = 5};
+                double c[5], up[5], down[5], theta, spent = 0, found = 0;
+                critical(&group, 0.05, (enum sides)sides, c);
+                assert_true(group_crossing(&group, c, (enum sides)sides, 0, up, down));
+                for (int k = 0; k < 5; k++)
+                    spent += up[k] + down[k];
+                near("spent", spent, 0.05, 1e-5, 0);
+                assert_true(group_drift(&group, c, (enum sides)sides, power, &theta, up, down));
+                for (int k = 0; k < 5; k++)
+                    found += up[k];
+                near("power", found, power, 1e-9, 0);
+            }
+    const struct group group = {.function = GROUP_POCOCK, .times = once, .looks = 1};
+    double c, theta, up, down;
+    critical(&group, 0.05, SIDES_TWO, &c);
+    assert_true(group_drift(&group, &c, SIDES_TWO, 0.9, &theta, &up, &down));
+    near("its power", up, 0.9, 1e-12, 0);
+    near("one look", theta, gsl_cdf_ugaussian_Qinv(0.025) + gsl_cdf_ugaussian_Pinv(0.9), 1e-9, 0);
+    /* A boundary that is not reached by any drift that is looked at. */
+    static const double never[] = {60};
+    assert_false(group_drift(&group, never, SIDES_TWO, 0.9, &theta, &up, &down));
+}
+
 static void test_group__interval_and_crossing_agree(void **state)
 {
     (void)state;
@@ -156,6 +239,8 @@ int main(void)
         cmocka_unit_test(test_group__crosses_as_often_as_it_spends),
         cmocka_unit_test(test_group__close_looks_are_as_one),
         cmocka_unit_test(test_group__hundreds_of_looks),
+        cmocka_unit_test(test_group__crosses_under_a_drift_as_computed),
+        cmocka_unit_test(test_group__drift_gives_the_power),
         cmocka_unit_test(test_group__interval_and_crossing_agree),
     };
     return run_all(tests);
