@@ -125,7 +125,9 @@ static void compare(struct study *study, const struct study_metric *metric, stru
         pairs[i] = (struct effect_pair){arms->strata[i][0], arms->strata[i][variant]};
     size_t count = effect_merge_strata(pairs, arms->count);
     struct study_comparison *out = &arms->comparisons[variant - 1];
-    if (metric->settings.method == STUDY_EXACT)
+    if (metric->kind == STUDY_QUANTILE)
+        study_compare_quantile(metric, arms, variant, out);
+    else if (metric->settings.method == STUDY_EXACT)
         compare_exact(&metric->settings, pairs, count, out);
     else
         compare_normal(study, metric, pairs, count, out);
