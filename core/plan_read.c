@@ -106,6 +106,10 @@ static bool read_method(json_t *input, struct plan *plan, struct error *err)
         !study_read_positive(input, JSON_TOP, "tuning", &design->tuning, err) ||
         !study_read_positive(input, JSON_TOP, "mixture_variance", &design->mixture_variance, err))
         return false;
+    if (plan->kind == STUDY_QUANTILE)
+        return json_fail_at(
+            JSON_TOP, "kind", err,
+            "quantile cannot be planned: how far apart values lie is not in a baseline");
     plan->method = plan_method_of(method);
     design->needed = plan->method->needed;
     design->scale = (enum effect_scale)scale;

@@ -43,6 +43,19 @@
  * Surveys with fewer than 100 answers in an arm wait for their first look. Segments are read by the
  * sequential method.
  *
+ * A mean with `cap_percentile` (50 to 100, both excluded) is capped at that percentile of all units
+ * of all arms and strata: its arms are {"n": 9, "bins": [{"low", "high", "n", "sum", "sum_sq"}]},
+ * with pre_sum, pre_sum_sq and pre_sum_post in all bins or in none, in increasing order. low and
+ * high may be equal. Bins of different arms are the same or lie apart. The report's metric gives
+ * `cap`, the upper end of the bin in which the percentile lies; segments have the same cap; the
+ * covariate has none.
+ *
+ * Kind quantile, with `quantile` (0.5 to 0.99), compares that quantile (stats/quantile.h): its arms
+ * are {"bins": [{"low", "high", "n"}]}, methods sequential and exact, both the same, two-sided. In
+ * the report its arms' `mean` is null, `quantile` is the estimate and `interval` its range. Strata
+ * are pooled, as quantiles do not average, and the metric's `note` says so: where both the split
+ * and the customers changed from one to the next, the difference holds that too.
+ *
  * All methods are available. levels, asked, respondents and best_arm are refused with
  * ERROR_UNSUPPORTED and their place.
  *

@@ -143,6 +143,8 @@ static void put_score_interval(json_t *report, const struct study_metric *metric
 static json_t *arms_report(struct study *study, const struct study_metric *metric,
                            const struct study_arms *arms)
 {
+    if (metric->kind == STUDY_QUANTILE)
+        return study_quantile_arms(study, metric, arms);
     struct moments *all = arena_alloc(&study->arena, study->variant_count * sizeof *all);
     bool *filled = arena_alloc(&study->arena, study->variant_count * sizeof *filled);
     for (size_t v = 0; v < study->variant_count; v++) {
@@ -352,6 +354,7 @@ static json_t *metric_report(struct study *study, const struct study_metric *met
     put(report, "method", json_string(study_method_words[metric->settings.method]));
     put(report, "effect", json_string(study_effect_words[metric->settings.effect]));
     put(report, "method_text", study_text_report(study, metric));
+    study_report_bins(report, metric);
     put(report, "arms", arms_report(study, metric, &metric->arms));
     put(report, "comparisons", comparisons_report(study, metric, &metric->arms));
     if (metric->has_segments)

@@ -197,6 +197,8 @@ const char *effect_problem_words(enum effect_problem problem)
         return "the treatment's sums contradict each other: its variance is negative";
     case EFFECT_CONTROL_MEAN_ZERO:
         return "the control's mean is zero: nothing to be relative to";
+    case EFFECT_CONTROL_QUANTILE_ZERO:
+        return "the control's quantile is zero: nothing to be relative to";
     case EFFECT_OUT_OF_RANGE:
         return "the figures are too large or too small to compute with";
     }

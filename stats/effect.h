@@ -48,7 +48,8 @@ enum effect_problem {
     EFFECT_CONTROL_NEGATIVE_VARIANCE, /* the given sums contradict each other */
     EFFECT_TREATMENT_NEGATIVE_VARIANCE,
     EFFECT_CONTROL_MEAN_ZERO, /* nothing to be relative to */
-    EFFECT_OUT_OF_RANGE,      /* a figure too large or too small for a double */
+    EFFECT_CONTROL_QUANTILE_ZERO,
+    EFFECT_OUT_OF_RANGE, /* a figure too large or too small for a double */
 };
 
 struct effect {
