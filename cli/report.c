@@ -21,7 +21,9 @@ static void print_effect(const json_t *value, const json_t *metric, FILE *out)
 
 static void print_level(const json_t *arm, const json_t *metric, FILE *out)
 {
-    const json_t *mean = json_object_get(arm, "mean");
+    const json_t *mean = json_object_get(arm, "quantile");
+    if (!mean)
+        mean = json_object_get(arm, "mean");
     if (!json_is_number(mean))
         fputs("no data", out);
     else if (strcmp(word(metric, "unit"), "share") == 0)

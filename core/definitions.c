@@ -212,11 +212,11 @@ static bool find_metric(struct job *job, const struct catalog *catalog, struct e
 
 /* --- experiments --- */
 
-/* Whether an exact test can be made of the kind's counts. */
+/* Whether an exact test can be made of the kind: of its counts, or of those below a quantile. */
 static bool exact_counts(enum metric_kind kind)
 {
     return kind == METRIC_BINARY || kind == METRIC_RETENTION || kind == METRIC_NPS ||
-           kind == METRIC_CSAT;
+           kind == METRIC_CSAT || kind == METRIC_QUANTILE;
 }
 
 /* Every metric must exist and suit the design's method. */
@@ -233,10 +233,11 @@ static bool metrics_suit(const struct experiment *experiment, const struct catal
         if (!metric)
             return error_set(err, ERROR_INVALID, place, "there is no metric \"%s\"", use->key);
         if (experiment->design.method == METHOD_EXACT && !exact_counts(metric->kind))
-            return error_set(err, ERROR_INVALID, place,
-                             "the exact method takes binary, retention, nps and csat metrics, and "
-                             "\"%s\" is of kind %s",
-                             use->key, metric_kind_word(metric->kind));
+            return error_set(
+                err, ERROR_INVALID, place,
+                "the exact method takes binary, retention, quantile, nps and csat metrics, and "
+                "\"%s\" is of kind %s",
+                use->key, metric_kind_word(metric->kind));
     }
     return true;
 }

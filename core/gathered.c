@@ -23,6 +23,10 @@ static const double exact_share = 0.1;
 static bool take(void *data, const struct tally_name *name, const struct tally *tally)
 {
     struct gathered *g = data;
+    if (name->bin != 0) {
+        gathered_bins_take(&g->bins, &g->arena, name, tally);
+        return true;
+    }
     *tally_set_at(g->tallies, name) = *tally;
     if (!name->segment.len || name->metric != 0)
         return true;
@@ -132,6 +136,7 @@ bool gathered_read(struct store_txn *txn, struct gathered *g, struct error *err)
 void gathered_release(struct gathered *g)
 {
     tally_set_free(&g->tallies);
+    gathered_bins_release(&g->bins);
     free(g->values);
     look_release(&g->last);
     arena_release(&g->arena);
@@ -184,6 +189,8 @@ static const char *study_kind(const struct metric *metric)
         return "csat";
     case METRIC_RATIO:
         return "ratio";
+    case METRIC_QUANTILE:
+        return "quantile";
     default:
         return "mean";
     }
@@ -233,6 +240,10 @@ static json_t *arms_json(const struct gathered *g, const struct metric *metric, 
 {
     json_t *arms = json_array();
     for (size_t v = 0; v < g->experiment->variant_count; v++) {
+        if (metric_needs_bins(metric)) {
+            json_array_append_new(arms, gathered_bins_arm(g, metric, epoch, in, v));
+            continue;
+        }
         struct tally t = epoch < 0 ? gathered_total(g, metric->number, in, v)
                                    : gathered_epoch(g, (size_t)epoch, metric->number, in, v);
         json_array_append_new(arms, arm_json(metric, &t));
@@ -293,6 +304,9 @@ static enum design_method method_for(const struct gathered *g, const struct metr
     const char *kind = study_kind(metric);
     bool counts = strcmp(kind, "mean") != 0 && strcmp(kind, "ratio") != 0;
     enum design_method method = g->present->design.method;
+    /* What is valid at every look is so at the planned end too. */
+    if (metric->kind == METRIC_QUANTILE)
+        return method == METHOD_EXACT ? METHOD_EXACT : METHOD_SEQUENTIAL;
     if (method == METHOD_EXACT)
         return counts ? METHOD_EXACT : METHOD_SEQUENTIAL;
     /* The mixture's variance is for shares and relative effects, not for points. */
@@ -339,6 +353,8 @@ double gathered_margin(const struct gathered *g, const struct metric *metric)
         return margin / 100;
     if (metric->kind == METRIC_NPS || !absolute_effect(g, metric))
         return margin;
+    if (metric_needs_bins(metric))
+        return margin * fabs(gathered_bins_level(g, metric));
     struct tally control = gathered_total(g, metric->number, NULL, 0);
     double units = metric->kind == METRIC_RATIO ? sum_value(&control.den_sum) : (double)control.n;
     return units != 0 ? margin * fabs(sum_value(&control.sum) / units) : 0;
@@ -479,6 +495,12 @@ static json_t *metric_study(const struct gathered *g, const struct metric *metri
                             gathered_alpha(g, metric, role));
     if (role == ROLE_GUARDRAIL)
         json_object_set_new(row, "margin", json_figure(gathered_margin(g, metric)));
+    if (metric->cap_percentile > 0)
+        json_object_set_new(row, "cap_percentile", json_figure(metric->cap_percentile));
+    if (metric->kind == METRIC_QUANTILE) {
+        json_object_set_new(row, "quantile", json_figure(metric->quantile));
+        json_object_set_new(row, "sides", json_string(design_sides_word(SIDES_TWO)));
+    }
     put_arms(row, g, metric, NULL);
     json_t *before = before_json(g, metric);
     if (before)

@@ -12,6 +12,7 @@
 #include "core/arena.h"
 #include "core/catalog.h"
 #include "core/error.h"
+#include "core/gathered_bins.h"
 #include "core/look.h"
 #include "core/store.h"
 #include "core/tally.h"
@@ -27,13 +28,14 @@ struct gathered {
     const struct experiment *experiment; /* as it was in that phase */
     const struct experiment *present;
     int phase;
-    int64_t now;      /* ms */
-    int64_t day;      /* of the phase, from 1; it stops with the phase */
-    struct look last; /* the look before this one; empty where there is none */
-    int64_t exposed;  /* customers, all variants */
-    bool look_due;    /* scheduled: one of its looks is due */
-    bool look;        /* and is taken now: something may be claimed. Set by the caller */
-    struct tally_set *tallies;
+    int64_t now;               /* ms */
+    int64_t day;               /* of the phase, from 1; it stops with the phase */
+    struct look last;          /* the look before this one; empty where there is none */
+    int64_t exposed;           /* customers, all variants */
+    bool look_due;             /* scheduled: one of its looks is due */
+    bool look;                 /* and is taken now: something may be claimed. Set by the caller */
+    struct tally_set *tallies; /* all but those of bins */
+    struct gathered_bins bins;
     struct segment_value *values;
     size_t value_count, value_room;
     struct arena arena;

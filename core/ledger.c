@@ -153,7 +153,10 @@ static struct unit_metric count_metric(const struct event *events, size_t count,
         (metric->kind == METRIC_RETENTION ? metric->to_days : metric->window_days) * WHEN_DAY;
     if (metric_kind_is_survey(metric->kind))
         return count_survey(events, count, metric, from, to);
-    struct unit_metric result = {.metric = metric->number, .answered = true, .adds.score = -1};
+    struct unit_metric result = {.metric = metric->number,
+                                 .answered = true,
+                                 .binned = metric_needs_bins(metric),
+                                 .adds.score = -1};
     result.adds.value = outcome_value(metric, outcomes(events, count, metric->event, from, to));
     if (metric->kind == METRIC_RATIO)
         result.adds.den = outcomes(events, count, metric->denominator, from, to).sum;

@@ -30,6 +30,7 @@ enum { LEDGER_SEEN_DAYS = 7, LEDGER_SEGMENT_VALUE_MAX = 64 };
 struct unit_metric {
     uint32_t metric;
     bool answered; /* a survey metric without an answer adds nothing */
+    bool binned;   /* it adds to the bin of its value too */
     struct contribution adds;
 };
 

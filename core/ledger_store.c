@@ -12,7 +12,10 @@
 #include <stdlib.h>
 
 #include "core/when.h"
+#include "stats/sketch.h"
 
+/* In a unit's metric: bit 0 answered, 1 to 15 the score, 16 binned. */
+enum { BINNED_BIT = 16, SCORE_MASK = 0x7fff };
 enum { PROFILE = 0, UNIT = 1, EVENT = 2, UNIT_VERSION = 1 };
 
 /* --- customers ------------------------------------------------------------------------------ */
@@ -238,7 +241,8 @@ static void encode_unit(const struct unit *unit, struct text *out)
     for (size_t i = 0; i < unit->metric_count; i++) {
         const struct unit_metric *metric = &unit->metrics[i];
         put_u32(out, metric->metric);
-        put_u32(out, (uint32_t)(metric->adds.score + 1) << 1 | metric->answered);
+        put_u32(out, (uint32_t)metric->binned << BINNED_BIT |
+                         (uint32_t)(metric->adds.score + 1) << 1 | metric->answered);
         put_double(out, metric->adds.value);
         put_double(out, metric->adds.pre);
         put_double(out, metric->adds.den);
@@ -253,7 +257,8 @@ static bool decode_metric(struct slice *rest, struct unit_metric *metric)
         !get_double(rest, &metric->adds.den))
         return false;
     metric->answered = packed & 1;
-    metric->adds.score = (int)(packed >> 1) - 1;
+    metric->binned = packed >> BINNED_BIT & 1;
+    metric->adds.score = (int)(packed >> 1 & SCORE_MASK) - 1;
     return true;
 }
 
@@ -295,8 +300,14 @@ static void count_cell(struct tally_set *tallies, struct tally_name name, const 
     for (size_t i = 0; i < unit->metric_count; i++) {
         if (!unit->metrics[i].answered)
             continue;
-        name.metric = unit->metrics[i].metric;
-        tally_count(tally_set_at(tallies, &name), &unit->metrics[i].adds, sign);
+        const struct unit_metric *metric = &unit->metrics[i];
+        name.metric = metric->metric;
+        name.bin = 0;
+        tally_count(tally_set_at(tallies, &name), &metric->adds, sign);
+        if (!metric->binned)
+            continue;
+        name.bin = sketch_bin_of(metric->adds.value);
+        tally_count(tally_set_at(tallies, &name), &metric->adds, sign);
     }
 }
 
@@ -589,12 +600,16 @@ static bool check_customer(struct check *check, uint64_t customer, const struct 
 
 static void describe(const struct tally_name *name, const char *what, char line[512])
 {
+    char bin[16] = "";
+    if (name->bin)
+        snprintf(bin, sizeof bin, "%d", name->bin);
     snprintf(line, 512,
              "tally of experiment %u, phase %u, epoch %u, metric %u, %.*s%s%.*s%svariant "
-             "%u: %s",
+             "%u%s%s: %s",
              name->experiment, name->phase, name->epoch, name->metric, (int)name->segment.len,
              name->segment.ptr, name->segment.len ? " = " : "", (int)name->value.len,
-             name->value.ptr, name->segment.len ? ", " : "", name->variant, what);
+             name->value.ptr, name->segment.len ? ", " : "", name->variant,
+             name->bin ? ", bin " : "", bin, what);
 }
 
 static bool check_stored(void *data, const struct tally_name *name, const struct tally *tally)

@@ -28,9 +28,10 @@ static const char *const goal_words[] = {"increase", "decrease", NULL};
 static const char *const role_words[] = {"primary", "guardrail", "secondary", NULL};
 static const char *const server_fields[] = {"version", "created_at", NULL};
 static const char *const stored_fields[] = {
-    "key",         "name",           "kind",    "event",  "denominator", "goal",
-    "window_days", "from_days",      "to_days", "cap",    "margin",      "min_effect",
-    "unit_value",  "covariate_days", "version", "number", "created_at",  NULL};
+    "key",    "name",        "kind",           "event",          "denominator",
+    "goal",   "window_days", "from_days",      "to_days",        "cap",
+    "margin", "min_effect",  "unit_value",     "covariate_days", "version",
+    "number", "created_at",  "cap_percentile", "quantile",       NULL};
 
 const char *metric_kind_word(enum metric_kind kind)
 {
@@ -50,6 +51,11 @@ bool metric_kind_is_survey(enum metric_kind kind)
 #undef METRIC_KIND
     };
     return surveys[kind];
+}
+
+bool metric_needs_bins(const struct metric *metric)
+{
+    return metric->kind == METRIC_QUANTILE || metric->cap_percentile > 0;
 }
 
 void metric_kind_scores(enum metric_kind kind, int *least, int *most)
@@ -80,7 +86,9 @@ static bool fields_fit(json_t *object, enum metric_kind kind, struct error *err)
            only_for(object, "to_days", retention, kind, err) &&
            only_for(object, "window_days", !retention, kind, err) &&
            only_for(object, "covariate_days", covariate, kind, err) &&
-           only_for(object, "cap", kind == METRIC_MEAN, kind, err);
+           only_for(object, "cap", kind == METRIC_MEAN, kind, err) &&
+           only_for(object, "cap_percentile", kind == METRIC_MEAN, kind, err) &&
+           only_for(object, "quantile", kind == METRIC_QUANTILE, kind, err);
 }
 
 static bool read_days(json_t *object, const char *name, enum json_need need, int least, int most,
@@ -121,6 +129,26 @@ static bool read_amounts(struct metric *metric, json_t *object, struct error *er
                           &metric->unit_value, err))
         return false;
     return metric->cap > 0 || json_fail_at(JSON_TOP, "cap", err, "must be above 0");
+}
+
+/* What needs the distribution of values. */
+static bool read_distribution(struct metric *metric, json_t *object, struct error *err)
+{
+    enum json_need need = metric->kind == METRIC_QUANTILE ? JSON_REQUIRED : JSON_OPTIONAL;
+    double percentile = 99;
+    if (!json_read_number(object, JSON_TOP, "cap_percentile", JSON_OPTIONAL, 50, 100, &percentile,
+                          err) ||
+        !json_read_number(object, JSON_TOP, "quantile", need, 0.5, 0.99, &metric->quantile, err))
+        return false;
+    json_t *given = json_object_get(object, "cap_percentile");
+    if (!given || json_is_null(given))
+        return true;
+    if (!(percentile > 50 && percentile < 100))
+        return json_fail_at(JSON_TOP, "cap_percentile", err,
+                            "must be between 50 and 100, both excluded");
+    metric->cap_percentile = percentile;
+    return isinf(metric->cap) ||
+           json_fail_at(JSON_TOP, "cap_percentile", err, "must not be given together with cap");
 }
 
 static bool read_names(struct metric *metric, json_t *object, struct error *err)
@@ -194,6 +222,10 @@ static json_t *write_json(const struct metric *metric)
         put(object, "margin", json_figure(metric->margin));
     if (isfinite(metric->cap))
         put(object, "cap", json_figure(metric->cap));
+    if (metric->cap_percentile > 0)
+        put(object, "cap_percentile", json_figure(metric->cap_percentile));
+    if (metric->quantile > 0)
+        put(object, "quantile", json_figure(metric->quantile));
     if (!isnan(metric->unit_value))
         put(object, "unit_value", json_figure(metric->unit_value));
     put(object, "version", json_integer(metric->version));
@@ -213,7 +245,8 @@ static struct metric *parse(json_t *whole, struct error *err)
     metric->cap = HUGE_VAL;
     metric->unit_value = NAN;
     if (!read_names(metric, whole, err) || !read_window(metric, whole, err) ||
-        !read_amounts(metric, whole, err) || !read_server(metric, whole, err)) {
+        !read_amounts(metric, whole, err) || !read_distribution(metric, whole, err) ||
+        !read_server(metric, whole, err)) {
         metric_unref(&metric);
         return NULL;
     }
@@ -285,6 +318,11 @@ void metric_counted(const struct metric *metric, struct text *out)
     text_printf(out, "%s %zu %s %s %d %d %d %d %.17g", metric_kind_word(metric->kind),
                 strlen(metric->event), metric->event, denominator, metric->window_days,
                 metric->covariate_days, metric->from_days, metric->to_days, metric->cap);
+    /* Only where given: the lines that older looks hold must stay what they were. */
+    if (metric->cap_percentile > 0)
+        text_printf(out, " p%.17g", metric->cap_percentile);
+    if (metric->quantile > 0)
+        text_printf(out, " q%.17g", metric->quantile);
 }
 
 bool metric_counts_differently(const struct metric *a, const struct metric *b)

@@ -12,6 +12,8 @@
  *                   later and before exposure + to_days; window_days is then to_days and not given
  *   window_days     1 to 730, default 14      covariate_days  0 (none, the default) to 365; binary,
  *                                             mean and count only
+ *   cap_percentile  mean only, 50 to 100 (both excluded), not with cap
+ *   quantile        quantile only, and required there: 0.5 to 0.99, of the sums that mean takes
  *   cap             mean only, above 0        min_effect, margin   0 or more
  * A field that the kind does not use is refused by name. */
 #ifndef UPLIFT_CORE_METRIC_H
@@ -47,6 +49,8 @@ struct metric {
     int covariate_days;     /* 0: no covariate */
     int from_days, to_days; /* retention only, else 0 */
     double cap;             /* mean: most that one customer counts for; HUGE_VAL: none */
+    double cap_percentile;  /* mean: all are capped at this percentile of all; 0: not given */
+    double quantile;        /* quantile only, else 0 */
     double min_effect;      /* smallest relative effect worth shipping; 0: not given */
     double margin;          /* harm tolerated by a guardrail (relative; points for nps and csat);
                              * 0: not given */
@@ -63,6 +67,8 @@ const char *metric_kind_word(enum metric_kind kind);
 bool metric_kind_is_survey(enum metric_kind kind);
 /* The scores of a survey kind: 0 to 10, 1 to 5, 1 to 7. Must be a survey kind. */
 void metric_kind_scores(enum metric_kind kind, int *least, int *most);
+/* Whether it is counted by bins of its value too (stats/sketch.h). */
+bool metric_needs_bins(const struct metric *metric);
 /* "primary", "guardrail", "secondary"; static. */
 const char *metric_role_word(enum metric_role role);
 

@@ -9,6 +9,7 @@
 #include "core/plan_parts.h"
 #include "stats/group.h"
 #include "stats/judge.h"
+#include "stats/scheduled.h"
 
 /* A method of core/study_parts.h that has no row here is refused as one that cannot be planned. */
 static const struct plan_method methods[] = {
@@ -84,6 +85,23 @@ static const struct plan_method methods[] = {
                       "Lan, DeMets, Discrete sequential boundaries for clinical trials, Biometrika "
                       "70 (1983)",
         },
+    [STUDY_SCHEDULED] =
+        {
+            .needed = power_needed_drift,
+            .judge = judge_group,
+            .one_sided = true,
+            .boundaries = true,
+            .evenly = true,
+            .work = 1,
+            .computed = "the number of a fixed design times the inflation with which the "
+                        "boundaries of evenly spaced looks are crossed with the chance asked for; "
+                        "`total` is the design's horizon",
+            .assumption = "Customers come evenly. A few looks more or less change little. "
+                          "expected_total is that of one comparison that ends where it crosses a "
+                          "boundary; what may be found past the horizon is not counted.",
+            .source = "Jennison, Turnbull, Group Sequential Methods (2000), chapters 2 and 19; "
+                      "Kim, DeMets, Biometrika 74 (1987)",
+        },
     [STUDY_BAYESIAN] =
         {
             .needed = power_needed_fixed,
@@ -118,7 +136,8 @@ static void set_boundaries(struct plan *plan)
     plan->up = arena_alloc(&plan->study.arena, bytes);
     plan->down = arena_alloc(&plan->study.arena, bytes);
     design->drift = HUGE_VAL;
-    if (!group_critical(group, design->alpha, design->sides, plan->critical))
+    plan->spent_alpha = plan->method->evenly ? scheduled_alpha(design->alpha) : design->alpha;
+    if (!group_critical(group, plan->spent_alpha, design->sides, plan->critical))
         error_fatal("out of memory for the boundaries of %zu looks", group->looks);
     group_drift(group, plan->critical, design->sides, design->power, &design->drift, plan->up,
                 plan->down);
@@ -180,7 +199,7 @@ static json_t *expected_json(const struct plan *plan)
 {
     const struct group *group = &plan->study.spending.group;
     bool two = plan->design.sides == SIDES_TWO;
-    double a = two ? plan->design.alpha / 2 : plan->design.alpha, spent = 0, none = 1, effect = 1;
+    double a = two ? plan->spent_alpha / 2 : plan->spent_alpha, spent = 0, none = 1, effect = 1;
     if (!plan->planned)
         return json_null();
     for (size_t k = 0; k + 1 < group->looks; k++) {

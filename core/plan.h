@@ -4,28 +4,32 @@
  * stats/group.h, stats/simulate.h.
  *
  * Input, all optional but kind, baseline and min_effect:
- *   method (sequential), alpha (0.05), sides (two), effect (relative), tuning (5000),
- *   mixture_variance (0.0001), spending: as in a study (core/study.h). spending.look is read and
- * not used. Where the method is group-sequential, spending must be there. correction        none,
- * or bonferroni: alpha is shared equally among `comparisons`, which are the treatments unless told
- * (several metrics make more) power             0.8; from 0.5 to below 1. alpha is below 0.5 kind,
- * baseline    binary, csat {rate}; mean, ratio {mean, sd}; nps {promoters, detractors}, shares from
- * 0 to 1. sd is that of one customer, a ratio's by the delta method min_effect        the effect to
- * be found, in the units of `effect`, not 0; its sign is the side on which it is, which must be the
- * tested one weights           [1, 1]; the control's first, 2 to 64, above 0 customers_per_day of
- * all arms together simulate          {runs (2000), looks (30), customers (the plan's), seed, truth
- * (0 and min_effect)}; {} for all of these. Looks of group-sequential are those of its spending.
+ *   method, alpha, sides, effect, tuning, mixture_variance, spending: as in a study (core/study.h),
+ *                     with its defaults; alpha is below 0.5. group-sequential needs spending, whose
+ *                     look is read and not used
+ *   looks             scheduled: how many there are, evenly spaced (28)
+ *   correction        none, or bonferroni: alpha is shared equally among `comparisons`, which are
+ *                     the treatments unless told (several metrics make more)
+ *   power             0.8; from 0.5 to below 1
+ *   kind, baseline    binary, csat {rate}; mean, ratio {mean, sd}; nps {promoters, detractors},
+ *                     shares from 0 to 1. sd is that of one customer, a ratio's by the delta method
+ *   min_effect        the effect to be found, in the units of `effect`, not 0; its sign is the side
+ *                     on which it is, which must be the tested one
+ *   weights           [1, 1]; the control's first, 2 to 64, above 0
+ *   customers_per_day of all arms together
+ *   simulate          {runs (2000), looks (30), customers (the plan's), seed, truth (0 and
+ *                     min_effect)}; {} for all of these. Looks of group-sequential are those of its
+ *                     spending, of scheduled its own.
  *
  * Answer:
  *   per_arm, total    whole customers; null, with `error`, where nothing can be planned
  *   days              null without customers_per_day
  *   detectable_effect_after_days  [[day, effect], ...]: what the design finds with the power, were
  *                     it planned to end on that day; effect is null where it finds none
- *   expected_total    group-sequential: {none, effect}, the mean number of customers at which one
- *                     comparison ends, without an effect and with min_effect
- *   method_text       {computed, assumption, source}
- *   simulation        {seed, runs, looks, customers, results}, where asked for; a result for each
- *                     truth: {truth, judged: every-look | last-look, claimed: {share, range},
+ *   expected_total    group-sequential, scheduled: {none, effect}, the mean number of customers at
+ * which one comparison ends, without an effect and with min_effect method_text       {computed,
+ * assumption, source} simulation        {seed, runs, looks, customers, results}, where asked for; a
+ * result for each truth: {truth, judged: every-look | last-look, claimed: {share, range},
  *                     comparisons: [{claimed, wrong_direction, customers: {mean, median},
  *                     estimate: {at_claim, at_end}}]}. `claimed` of the result: in any comparison.
  *                     range: 95 %, Clopper-Pearson. wrong_direction: the share of claims. at_end:

@@ -16,7 +16,8 @@ struct plan_method {
     simulate_judge *judge;
     bool one_sided;  /* has one-sided tests */
     bool counts;     /* needs categories and an absolute effect */
-    bool boundaries; /* needs spending, and looks at its times */
+    bool boundaries; /* looks at the times of spending, which must be given */
+    bool evenly;     /* or at `looks` even ones, with the spending of stats/scheduled.h */
     bool once;       /* valid at one look: judged at every look to show the harm, and at the last */
     double work;     /* of one look, in those of the others */
     const char *computed, *assumption, *source;
@@ -36,6 +37,7 @@ struct plan {
     int kind;     /* enum moments_kind as given: a ratio is planned as a mean */
     double alpha; /* before it is shared; design.alpha is that of one comparison */
     int64_t comparisons;
+    double spent_alpha; /* what the boundaries spend of design.alpha */
     struct power_design design;
     struct population control;
     double min_effect, customers_per_day; /* 0: not given */

@@ -3,8 +3,15 @@
 #include <math.h>
 
 #include "core/plan_parts.h"
+#include "stats/scheduled.h"
 
-enum { ARMS_MAX = 64, COMPARISONS_MAX = 1000000, RUNS_MAX = 1000000, LOOKS_MAX = 10000 };
+enum {
+    ARMS_MAX = 64,
+    COMPARISONS_MAX = 1000000,
+    RUNS_MAX = 1000000,
+    LOOKS_MAX = 10000,
+    EVEN_LOOKS_MAX = 500
+};
 /* What one draw takes (population_draw). */
 static const int64_t customers_most = 4294967295;
 
@@ -46,6 +53,23 @@ static bool read_sharing(json_t *input, struct plan *plan, struct error *err)
            json_fail_at(JSON_TOP, "alpha", err, "is too small to be shared");
 }
 
+/* The looks of a schedule, evenly spaced. */
+static bool read_looks(json_t *input, struct plan *plan, struct error *err)
+{
+    int64_t looks = 28;
+    if (!plan->method->evenly)
+        return !study_given(input, "looks") ||
+               json_fail_at(JSON_TOP, "looks", err, "is for method scheduled");
+    if (!json_read_integer(input, JSON_TOP, "looks", JSON_OPTIONAL, 1, EVEN_LOOKS_MAX, &looks, err))
+        return false;
+    double *times = arena_alloc(&plan->study.arena, (size_t)looks * sizeof *times);
+    for (int64_t i = 0; i < looks; i++)
+        times[i] = (double)(i + 1) / (double)looks;
+    plan->study.spending =
+        (struct study_spending){.given = true, .group = scheduled_group(times, (size_t)looks)};
+    return true;
+}
+
 static bool judge_method(json_t *input, struct plan *plan, struct error *err)
 {
     const struct plan_method *method = plan->method;
@@ -57,6 +81,10 @@ static bool judge_method(json_t *input, struct plan *plan, struct error *err)
     if (method->counts && plan->design.scale != EFFECT_ABSOLUTE)
         return json_fail_at(JSON_TOP, "effect", err, "must be absolute for method exact");
     if (!study_read_spending(&plan->study, input, JSON_TOP, JSON_OPTIONAL, err))
+        return false;
+    if (method->evenly && plan->study.spending.given)
+        return json_fail_at(JSON_TOP, "spending", err, "is fixed for method scheduled");
+    if (!read_looks(input, plan, err))
         return false;
     return !method->boundaries || plan->study.spending.given ||
            json_fail_at(JSON_TOP, "method", err, "group-sequential needs spending");
@@ -78,6 +106,10 @@ static bool read_method(json_t *input, struct plan *plan, struct error *err)
         !study_read_positive(input, JSON_TOP, "tuning", &design->tuning, err) ||
         !study_read_positive(input, JSON_TOP, "mixture_variance", &design->mixture_variance, err))
         return false;
+    if (plan->kind == STUDY_QUANTILE)
+        return json_fail_at(
+            JSON_TOP, "kind", err,
+            "quantile cannot be planned: how far apart values lie is not in a baseline");
     plan->method = plan_method_of(method);
     design->needed = plan->method->needed;
     design->scale = (enum effect_scale)scale;
@@ -247,7 +279,9 @@ static bool read_simulate(json_t *input, struct plan *plan, struct error *err)
                            err))
         return false;
     if (plan->method->boundaries && study_given(json, "looks"))
-        return json_fail_at(&place, "looks", err, "group-sequential looks at spending.times");
+        return json_fail_at(&place, "looks", err,
+                            plan->method->evenly ? "scheduled has looks of its own: looks"
+                                                 : "group-sequential looks at spending.times");
     return read_truth(json, &place, plan, err);
 }
 
@@ -257,7 +291,7 @@ bool plan_read(json_t *input, struct plan *plan, struct error *err)
                                          "kind",     "baseline", "effect",      "min_effect",
                                          "weights",  "tuning",   "correction",  "mixture_variance",
                                          "spending", "simulate", "comparisons", "customers_per_day",
-                                         NULL};
+                                         "looks",    NULL};
     return json_check_fields(input, JSON_TOP, fields, err) && read_method(input, plan, err) &&
            read_levels(input, plan, err) && read_weights(input, plan, err) &&
            read_sharing(input, plan, err) && read_baseline(input, plan, err) &&

@@ -124,12 +124,13 @@ static void judge_comparisons(const struct gathered *g, json_t *list, json_t *ar
 {
     size_t i;
     json_t *row;
+    const char *level = metric->kind == METRIC_QUANTILE ? "quantile" : "mean";
     json_array_foreach(list, i, row)
     {
         judge_comparison(g, row, metric, role);
         json_object_set(row, "limit", limit);
-        json_object_set(row, "base", json_object_get(json_array_get(arms, 0), "mean"));
-        json_object_set(row, "value", json_object_get(json_array_get(arms, i + 1), "mean"));
+        json_object_set(row, "base", json_object_get(json_array_get(arms, 0), level));
+        json_object_set(row, "value", json_object_get(json_array_get(arms, i + 1), level));
     }
 }
 
@@ -207,6 +208,8 @@ static void finish_metric(const struct gathered *g, json_t *row, const struct me
     json_object_set_new(row, "goal", json_string(decrease ? "decrease" : "increase"));
     json_object_set_new(row, "unit", json_string(unit_of(metric)));
     json_object_set_new(row, "alpha", json_real(shown_alpha(g, metric, role)));
+    if (metric->cap_percentile > 0)
+        json_object_set_new(row, "cap_percentile", json_figure(metric->cap_percentile));
     double least = gathered_min_effect(g, metric);
     json_object_set_new(row, "min_effect", least > 0 ? json_real(least) : json_null());
     json_object_set_new(row, "unit_value", json_figure(metric->unit_value));

@@ -151,7 +151,9 @@ static void compare(struct study *study, const struct study_metric *metric, stru
     bool whole = arms == &metric->arms;
     struct study_comparison *out = &arms->comparisons[variant - 1];
     out->strata = count;
-    if (metric->settings.method == STUDY_EXACT)
+    if (metric->kind == STUDY_QUANTILE)
+        study_compare_quantile(metric, arms, variant, out);
+    else if (metric->settings.method == STUDY_EXACT)
         compare_exact(&metric->settings, pairs, count, out);
     else
         compare_normal(study, metric, pairs, count, variant, whole, out);

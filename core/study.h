@@ -44,6 +44,19 @@
  * Surveys with fewer than 100 answers in an arm wait for their first look. Segments are read by the
  * sequential method.
  *
+ * A mean with `cap_percentile` (50 to 100, both excluded) is capped at that percentile of all units
+ * of all arms and strata: its arms are {"n": 9, "bins": [{"low", "high", "n", "sum", "sum_sq"}]},
+ * with pre_sum, pre_sum_sq and pre_sum_post in all bins or in none, in increasing order. low and
+ * high may be equal. Bins of different arms are the same or lie apart. The report's metric gives
+ * `cap`, the upper end of the bin in which the percentile lies; segments have the same cap; the
+ * covariate has none.
+ *
+ * Kind quantile, with `quantile` (0.5 to 0.99), compares that quantile (stats/quantile.h): its arms
+ * are {"bins": [{"low", "high", "n"}]}, methods sequential and exact, both the same, two-sided. In
+ * the report its arms' `mean` is null, `quantile` is the estimate and `interval` its range. Strata
+ * are pooled, as quantiles do not average, and the metric's `note` says so: where both the split
+ * and the customers changed from one to the next, the difference holds that too.
+ *
  * `levels`: all variants name the same factors (at most 32), each combination once (at most 256);
  * a factor's first level is the control's, the others follow as they come. Each metric then has
  *   factors    method; main: [{factor, level, reference, estimate, se, interval, p_value}];
@@ -73,6 +86,8 @@
  *     factors.method says so; scheduled has no looks for them and is read so too. Interactions are
  * tested once, whatever the method: their p-value is not valid under peeking. `best` is null where
  * fewer than two cells have an estimate, and where they differ by no more than chance.
+ *   - quantile metrics have no factors and no best: quantiles do not average over combinations, and
+ *     have no standard error.
  *   - factors and best take an arm's mean as it stands in `arms`, over strata too: a covariate does
  *     not narrow them. */
 #ifndef UPLIFT_CORE_STUDY_H

@@ -145,7 +145,7 @@ static bool read_arm(const struct arm *arm)
  * told whether there is one. */
 static bool read_stratum(struct study_reader *reader, json_t *object,
                          const struct json_place *place, int kind, int *covariate,
-                         struct moments **out)
+                         struct moments **out, struct sketch **bins)
 {
     struct study *study = reader->study;
     size_t count = study->variant_count;
@@ -156,15 +156,18 @@ static bool read_stratum(struct study_reader *reader, json_t *object,
     if (json_array_size(arms) != count)
         return json_fail(&list, reader->err, "must have %zu items, one a variant", count);
     *out = arena_alloc(&study->arena, count * sizeof **out);
+    if (bins)
+        *bins = arena_alloc(&study->arena, count * sizeof **bins);
     for (size_t i = 0; i < count; i++) {
         struct json_place item = json_item(&list, i);
         json_t *json = json_array_get(arms, i);
-        bool takes = kind == MOMENTS_BINARY || kind == MOMENTS_MEAN;
+        bool takes = !bins && (kind == MOMENTS_BINARY || kind == MOMENTS_MEAN);
         bool has = takes && has_covariate(json);
         if (*covariate < 0)
             *covariate = has;
         struct arm arm = {json, &item, kind, has, &(*out)[i], reader->err};
-        if (!read_arm(&arm))
+        if (!(bins ? study_read_bins(reader, json, &item, &(*bins)[i], &(*out)[i])
+                   : read_arm(&arm)))
             return false;
         if (has != (*covariate > 0))
             return json_fail_at(&item, "pre_sum", reader->err,
@@ -186,7 +189,8 @@ static bool read_strata_list(struct study_reader *reader, json_t *list,
         if (!json_check_fields(stratum, &item, fields, reader->err) ||
             !study_read_key(stratum, &item, "key", 1, &key, reader->err) ||
             !study_once(seen, key, &item, "key", reader->err) ||
-            !read_stratum(reader, stratum, &item, kind, &covariate, &out->strata[i]))
+            !read_stratum(reader, stratum, &item, kind, &covariate, &out->strata[i],
+                          out->bins ? &out->bins[i] : NULL))
             return false;
     }
     return true;
@@ -204,13 +208,15 @@ bool study_read_arms(struct study_reader *reader, json_t *object, const struct j
         return json_fail_at(place, "strata", reader->err, "must not be given together with arms");
     out->count = list ? json_array_size(list) : 1;
     out->strata = arena_alloc(&reader->study->arena, out->count * sizeof *out->strata);
+    if (reader->metric->binned)
+        out->bins = arena_alloc(&reader->study->arena, out->count * sizeof *out->bins);
     if (!list)
-        return read_stratum(reader, object, place, kind, &covariate, &out->strata[0]);
+        return read_stratum(reader, object, place, kind, &covariate, &out->strata[0], out->bins);
     struct json_place here = json_member(place, "strata");
     json_t *seen = json_object();
     bool fine = read_strata_list(reader, list, &here, kind, out, seen);
     json_decref(seen);
-    return fine;
+    return fine && study_pool_strata(reader, place, out);
 }
 
 /* --- segments --- */

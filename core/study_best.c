@@ -21,7 +21,8 @@ bool study_has_best(const struct study *study, const struct study_metric *metric
     bool roles = false;
     for (size_t i = 0; i < study->metric_count; i++)
         roles = roles || study->metrics[i].role != STUDY_NO_ROLE;
-    return study->best_arm && (!roles || metric->role == STUDY_PRIMARY);
+    return study->best_arm && metric->kind != STUDY_QUANTILE &&
+           (!roles || metric->role == STUDY_PRIMARY);
 }
 
 /* The first variant without an estimate, or how many variants there are. */

@@ -283,6 +283,12 @@ static void put_cells(json_t *report, const struct factored *factored)
     put(report, "best", best < count ? json_string(study->variants[best].key) : json_null());
 }
 
+/* Quantiles of cells do not average to one of all, nor have they a variance to go by. */
+bool study_has_factors(const struct study *study, const struct study_metric *metric)
+{
+    return study->factors && metric->kind != STUDY_QUANTILE;
+}
+
 /* By its looks a schedule can only be read for a comparison; a main effect is read as a segment is,
  * by the sequential method, and so is one of exact. */
 static int method_of(const struct study_settings *settings)

@@ -21,6 +21,7 @@
 #include "stats/inference.h"
 #include "stats/moments.h"
 #include "stats/segment.h"
+#include "stats/sketch.h"
 #include "stats/srm.h"
 
 enum study_method {
@@ -35,10 +36,12 @@ enum study_method {
 enum study_correction { STUDY_NONE, STUDY_HOLM, STUDY_BH, STUDY_E_BH };
 enum study_goal { STUDY_INCREASE, STUDY_DECREASE };
 enum study_role { STUDY_PRIMARY, STUDY_GUARDRAIL, STUDY_SECONDARY, STUDY_NO_ROLE };
+/* A kind of metric beyond those of moments. */
+enum { STUDY_QUANTILE = MOMENTS_CSAT + 1 };
 enum study_answer { STUDY_CANNOT_TELL, STUDY_NO, STUDY_YES };
 
-/* The words of the enumerations above and of effect_scale, sides and moments_kind, in their order;
- * each list ends in NULL. */
+/* The words of the enumerations above and of effect_scale, sides and moments_kind (then quantile),
+ * in their order; each list ends in NULL. */
 extern const char *const study_method_words[];
 extern const char *const study_kind_words[];
 extern const char *const study_effect_words[];
@@ -107,6 +110,8 @@ struct study_comparison {
 struct study_arms {
     struct moments **strata;
     size_t count;
+    struct sketch **bins;                 /* the same, for a metric by bins; else NULL */
+    bool pooled;                          /* there were several strata, made one */
     struct study_comparison *comparisons; /* [variant - 1] */
 };
 
@@ -117,10 +122,15 @@ struct study_segment {
 
 struct study_metric {
     const char *key;
-    int kind, goal, role; /* enum moments_kind, study_goal, study_role */
+    int kind, goal, role; /* enum moments_kind or STUDY_QUANTILE, study_goal, study_role */
     struct study_settings settings;
     bool has_margin;
     double margin;
+    bool binned;           /* its arms come as bins */
+    double quantile;       /* the level, of kind quantile */
+    double cap_percentile; /* 0: not given */
+    bool has_cap;          /* there are units to take it from */
+    double cap;            /* of all arms together */
     struct study_arms arms;
     struct study_before *before; /* [variant - 1]; NULL where not given */
     struct study_looks *looks;   /* [variant - 1]; NULL unless scheduled */
@@ -171,6 +181,8 @@ struct study_reader {
     struct study *study;
     json_t *design; /* NULL where the study has none */
     struct study_settings settings;
+    const struct study_metric *metric; /* whose arms are read */
+    int bins_covariate;                /* whether its bins have one; -1: none was read yet */
     struct error *err;
 };
 
@@ -229,13 +241,15 @@ struct study_merged study_merge(struct study *study, const struct study_arms *ar
 struct effect_mean *study_cells(struct study *study, const struct study_arms *arms);
 json_t *study_cell_error(const struct study *study, size_t variant, enum effect_problem problem);
 
-/* `levels` of the list of variants, which were read, and `factors` of a metric, a new reference
- * (study_factors.c). */
+/* `levels` of the list of variants, which were read; whether a metric has `factors`, which all have
+ * but a quantile; and `factors`, a new reference (study_factors.c). */
 bool study_read_levels(const struct study_reader *reader, json_t *list);
+bool study_has_factors(const struct study *study, const struct study_metric *metric);
 json_t *study_factors_report(struct study *study, const struct study_metric *metric);
 
 /* Whether there are few enough variants for `best_arm`; whether a metric has `best`, which are the
- * primary ones, or all where none has a role; and `best`, a new reference (study_best.c). */
+ * primary ones, or all where none has a role, but no quantile; and `best`, a new reference
+ * (study_best.c). */
 bool study_judge_best(const struct study_reader *reader);
 bool study_has_best(const struct study *study, const struct study_metric *metric);
 json_t *study_best_report(struct study *study, const struct study_metric *metric);
@@ -256,6 +270,23 @@ json_t *study_looks_report(const struct study_looks *looks);
 
 /* {computed, assumption, source}: what the figures of a metric are, in words (study_text.c). */
 json_t *study_text_report(const struct study *study, const struct study_metric *metric);
+/* Metrics by bins (study_bins.c). `cap_percentile` and `quantile` of a metric; one arm; the strata
+ * of a quantile made one; and, once arms and segments are read, the cap and the moments under it.
+ */
+bool study_read_bin_fields(json_t *json, const struct json_place *place,
+                           struct study_metric *metric, struct error *err);
+bool study_read_bins(struct study_reader *reader, json_t *arm, const struct json_place *place,
+                     struct sketch *out, struct moments *moments);
+bool study_pool_strata(struct study_reader *reader, const struct json_place *place,
+                       struct study_arms *arms);
+bool study_cap_metric(struct study_reader *reader, const struct json_place *place,
+                      struct study_metric *metric);
+void study_compare_quantile(const struct study_metric *metric, const struct study_arms *arms,
+                            size_t variant, struct study_comparison *out);
+/* `arms` of a quantile metric, a new reference; and what metrics by bins have beside. */
+json_t *study_quantile_arms(const struct study *study, const struct study_metric *metric,
+                            const struct study_arms *arms);
+void study_report_bins(json_t *report, const struct study_metric *metric);
 
 /* Fills a zeroed *study. False with *err on bad input; the caller releases the arena either way. */
 bool study_read(json_t *json, struct study *study, struct error *err);

@@ -10,7 +10,7 @@
 
 const char *const study_method_words[] = {"sequential",       "msprt",    "exact",     "fixed",
                                           "group-sequential", "bayesian", "scheduled", NULL};
-const char *const study_kind_words[] = {"binary", "mean", "ratio", "nps", "csat", NULL};
+const char *const study_kind_words[] = {"binary", "mean", "ratio", "nps", "csat", "quantile", NULL};
 const char *const study_effect_words[] = {"relative", "absolute", NULL};
 const char *const study_sides_words[] = {"two", "greater", "less", NULL};
 const char *const study_correction_words[] = {"none", "holm", "bh", "e-bh", NULL};
@@ -408,6 +408,15 @@ static bool judge_exact(const struct judged *judged)
     return true;
 }
 
+static bool judge_quantile(const struct judged *judged)
+{
+    const struct study_settings *settings = &judged->metric->settings;
+    if (settings->method != STUDY_SEQUENTIAL && settings->method != STUDY_EXACT)
+        return refuse(judged, "method", "must be sequential or exact for a quantile metric");
+    return settings->sides == SIDES_TWO ||
+           refuse(judged, "sides", "must be two for a quantile metric");
+}
+
 /* Whether the method can do what is asked of it. */
 static bool judge(const struct judged *judged)
 {
@@ -420,7 +429,10 @@ static bool judge(const struct judged *judged)
     bool sequence = settings->method == STUDY_SEQUENTIAL || settings->method == STUDY_SCHEDULED;
     if (one_sided && sequence && settings->alpha >= 0.5)
         return refuse(judged, "alpha", "must be below 0.5 for a one-sided sequential test");
-    if (settings->method == STUDY_EXACT && !judge_exact(judged))
+    bool quantile = metric->kind == STUDY_QUANTILE;
+    if (quantile && !judge_quantile(judged))
+        return false;
+    if (settings->method == STUDY_EXACT && !quantile && !judge_exact(judged))
         return false;
     if (settings->method == STUDY_GROUP_SEQUENTIAL && !judged->reader->study->spending.given)
         return refuse(judged, "method", "group-sequential needs design.spending");
@@ -440,8 +452,9 @@ static bool read_metric(struct study_reader *reader, json_t *json, const struct 
                         struct study_metric *metric, json_t *seen)
 {
     static const char *const fields[] = {
-        "key",    "kind", "goal",   "method",   "effect",      "alpha",  "sides", "role",
-        "margin", "arms", "strata", "segments", "respondents", "before", "looks", NULL};
+        "key",         "kind",   "goal",   "method",         "effect",   "alpha",
+        "sides",       "role",   "margin", "arms",           "strata",   "segments",
+        "respondents", "before", "looks",  "cap_percentile", "quantile", NULL};
     struct error *err = reader->err;
     metric->settings = reader->settings;
     metric->role = STUDY_NO_ROLE;
@@ -454,15 +467,19 @@ static bool read_metric(struct study_reader *reader, json_t *json, const struct 
         !json_read_word(json, place, "role", JSON_OPTIONAL, role_words, &metric->role, err) ||
         !json_read_number(json, place, "margin", JSON_OPTIONAL, 0, HUGE_VAL, &metric->margin,
                           err) ||
-        !read_settings(json, place, &metric->settings, err))
+        !read_settings(json, place, &metric->settings, err) ||
+        !study_read_bin_fields(json, place, metric, err))
         return false;
     if (study_given(json, "respondents"))
         return study_unavailable(place, "respondents", err);
     struct judged judged = {reader, json, place, metric};
+    reader->metric = metric;
+    reader->bins_covariate = -1;
     return judge(&judged) && study_read_arms(reader, json, place, metric->kind, &metric->arms) &&
            study_read_before(reader, json, place, metric) &&
            study_read_looks(reader, json, place, metric) &&
-           study_read_segments(reader, json, place, metric);
+           study_read_segments(reader, json, place, metric) &&
+           study_cap_metric(reader, place, metric);
 }
 
 static bool read_metrics(struct study_reader *reader, json_t *json)

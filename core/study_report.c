@@ -85,6 +85,8 @@ static void put_score_interval(json_t *report, const struct study_metric *metric
 static json_t *arms_report(struct study *study, const struct study_metric *metric,
                            const struct study_arms *arms)
 {
+    if (metric->kind == STUDY_QUANTILE)
+        return study_quantile_arms(study, metric, arms);
     struct study_merged merged = study_merge(study, arms);
     struct moments *all = merged.all;
     json_t *list = json_array();
@@ -287,11 +289,12 @@ static json_t *metric_report(struct study *study, const struct study_metric *met
     put(report, "method", json_string(study_method_words[metric->settings.method]));
     put(report, "effect", json_string(study_effect_words[metric->settings.effect]));
     put(report, "method_text", study_text_report(study, metric));
+    study_report_bins(report, metric);
     put(report, "arms", arms_report(study, metric, &metric->arms));
     put(report, "comparisons", comparisons_report(study, metric, &metric->arms));
     if (metric->has_segments)
         put(report, "segments", segments_report(study, metric));
-    if (study->factors)
+    if (study_has_factors(study, metric))
         put(report, "factors", study_factors_report(study, metric));
     if (study_has_best(study, metric))
         put(report, "best", study_best_report(study, metric));

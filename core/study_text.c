@@ -5,21 +5,32 @@
 
 enum { TEXT_BYTES_MAX = 2000 };
 
-static const struct {
+struct method_text {
     const char *computed, *assumption, *source;
-} texts[] = {
+};
+
+static const struct method_text texts[] = {
 #define STUDY_TEXT(computed, assumption, source) {computed, assumption, source},
 #include "core/study_text.def"
 #undef STUDY_TEXT
 };
 
+enum { QUANTILE_TEXT = sizeof texts / sizeof *texts - 1 };
+
+static const struct method_text *text_of(const struct study_metric *metric)
+{
+    return &texts[metric->kind == STUDY_QUANTILE ? QUANTILE_TEXT : metric->settings.method];
+}
+
 static const char *unit_words(int kind)
 {
     static const char *const words[] = {
-        "the difference in the share that converted", "the difference in means per customer",
+        "the difference in the share that converted",
+        "the difference in means per customer",
         "the difference in the ratio of sums",
         "the difference in promoters minus detractors, in points",
-        "the difference in the share that gave one of the two best scores"};
+        "the difference in the share that gave one of the two best scores",
+        "the difference in the quantile"};
     return words[kind];
 }
 
@@ -38,9 +49,13 @@ static json_t *computed_text(const struct study *study, const struct study_metri
     text_init(&text, TEXT_BYTES_MAX);
     text_printf(&text, "Of %s%s. %s", unit_words(metric->kind),
                 settings->effect == EFFECT_RELATIVE ? ", relative to the control" : "",
-                texts[settings->method].computed);
+                text_of(metric)->computed);
     if (covariate)
         text_puts(&text, " What customers did before is taken out (CUPED).");
+    if (metric->cap_percentile > 0)
+        text_printf(&text,
+                    " Values above the %gth percentile of all customers together count as that.",
+                    metric->cap_percentile);
     if (metric->arms.count > 1)
         text_puts(&text, " Epochs with different weights are compared each by itself, then put "
                          "together by size.");
@@ -48,7 +63,8 @@ static json_t *computed_text(const struct study *study, const struct study_metri
         text_puts(&text, " The range is what the ranges of all looks hold in common.");
     if (metric->has_margin)
         text_puts(&text, " A guardrail holds where the whole range is better than its limit.");
-    if (study->correction != STUDY_NONE && metric->role != STUDY_GUARDRAIL)
+    if (study->correction != STUDY_NONE && metric->role != STUDY_GUARDRAIL &&
+        metric->arms.comparisons[0].inference.has_p_value)
         text_printf(&text, " p-values are corrected for several comparisons (%s).",
                     study_correction_words[study->correction]);
     return string_of(&text);
@@ -59,7 +75,7 @@ static json_t *assumption_text(const struct study_metric *metric)
     bool survey = metric->kind == MOMENTS_NPS || metric->kind == MOMENTS_CSAT;
     struct text text;
     text_init(&text, TEXT_BYTES_MAX);
-    text_puts(&text, texts[metric->settings.method].assumption);
+    text_puts(&text, text_of(metric)->assumption);
     if (survey)
         text_puts(&text, " It speaks of those who answered.");
     return string_of(&text);
@@ -71,10 +87,11 @@ static json_t *source_text(const struct study_metric *metric)
     bool exact = settings->method == STUDY_EXACT;
     struct text text;
     text_init(&text, TEXT_BYTES_MAX);
-    text_puts(&text, texts[settings->method].source);
+    text_puts(&text, text_of(metric)->source);
     if (!exact && metric->arms.strata[0][0].covariate)
         text_puts(&text, "; CUPED: Deng, Xu, Kohavi and Walker 2013 [Deng2013]");
-    if (settings->effect == EFFECT_RELATIVE || metric->kind == MOMENTS_RATIO)
+    bool relative = settings->effect == EFFECT_RELATIVE && metric->kind != STUDY_QUANTILE;
+    if (relative || metric->kind == MOMENTS_RATIO)
         text_puts(&text, "; delta method: Deng, Knoblich and Lu 2018 [Deng2018]");
     if (!exact && metric->arms.count > 1)
         text_puts(&text, "; strata: Miratrix, Sekhon and Yu 2013 [Miratrix2013]");

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Flipping the sign makes the order of bytes that of the bins. */
+#define BIN_SIGN UINT32_C(0x80000000)
 enum { RECORD_VERSION = 1, SUMS = 8, RECORD_SIZE = 1 + 8 * (1 + 2 * SUMS + TALLY_SCORES) };
 
 void sum_add(struct sum *sum, double value)
@@ -102,14 +104,20 @@ void tally_key(const struct tally_name *name, struct store_key *key)
     key_text(key, name->segment);
     key_text(key, name->value);
     key_u8(key, name->variant);
+    if (name->bin != 0)
+        key_u32(key, (uint32_t)name->bin ^ BIN_SIGN);
 }
 
 bool tally_unkey(struct slice key, struct tally_name *name)
 {
-    return unkey_u32(&key, &name->experiment) && unkey_u16(&key, &name->phase) &&
-           unkey_u16(&key, &name->epoch) && unkey_u32(&key, &name->metric) &&
-           unkey_text(&key, &name->segment) && unkey_text(&key, &name->value) &&
-           unkey_u8(&key, &name->variant) && key.len == 0;
+    uint32_t bin = BIN_SIGN;
+    bool ok = unkey_u32(&key, &name->experiment) && unkey_u16(&key, &name->phase) &&
+              unkey_u16(&key, &name->epoch) && unkey_u32(&key, &name->metric) &&
+              unkey_text(&key, &name->segment) && unkey_text(&key, &name->value) &&
+              unkey_u8(&key, &name->variant) && (key.len == 0 || unkey_u32(&key, &bin)) &&
+              key.len == 0;
+    name->bin = (int32_t)(bin ^ BIN_SIGN);
+    return ok;
 }
 
 static void put64(unsigned char **at, const void *value)

@@ -2,6 +2,9 @@
 /* Tallies: the sufficient statistics of one experiment × phase × epoch × metric × segment ×
  * variant, and a set of them that is being changed.
  *
+ * A metric that needs the distribution of its values has, beside each tally of all units, one for
+ * each bin of the values (stats/sketch.h): the same record, of the units in that bin.
+ *
  * Sums are pairs of doubles whose exact sum is the value (about 106 bits), so that what was added
  * can be taken away again and the order of adding does not show. */
 #ifndef UPLIFT_CORE_TALLY_H
@@ -59,8 +62,11 @@ struct tally_name {
     struct slice segment; /* name of the attribute; empty: all */
     struct slice value;   /* its value; empty with `segment` */
     uint8_t variant;
+    int32_t bin; /* of sketch_bin_of; 0: the tally of all units */
 };
 
+/* The bin is the last part of the key, and 0 is not written: keys are as they were before there
+ * were bins, and the bins of a tally follow it in their order. */
 void tally_key(const struct tally_name *name, struct store_key *key);
 bool tally_unkey(struct slice key, struct tally_name *name);
 

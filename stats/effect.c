@@ -120,6 +120,21 @@ static long double squared_error(const struct side *control, const struct side *
            adjust(control->post, control->product, control->pre, theta, r);
 }
 
+/* D - r |M_a| is what the treatment has more than the control taken 1 + r times (1 - r times, where
+ * its mean is negative), whose variance is V_b(1) + V_a(1 -+ r). */
+static struct effect_ratio ratio_of(const struct side *control, const struct side *treatment,
+                                    long double theta, long double difference)
+{
+    int sign = control->mean < 0 ? -1 : 1;
+    return (struct effect_ratio){
+        .difference = difference,
+        .base = fabsl(control->mean),
+        .constant = squared_error(control, treatment, theta, 1),
+        .linear = sign * (theta * control->product - control->post),
+        .square = control->post,
+    };
+}
+
 /* Puts the sides together. The divisor is |M_a| for a relative effect, else 1. */
 static struct effect combine(const struct side *control, const struct side *treatment,
                              long double theta, enum effect_scale scale)
@@ -147,6 +162,8 @@ static struct effect combine(const struct side *control, const struct side *trea
     bool sound = isfinite(effect.estimate) && isfinite(effect.se) && effect.se > 0 &&
                  isfinite(effect.df) && isfinite(effect.theta) && isfinite(effect.control_mean) &&
                  isfinite(effect.treatment_mean) && isfinite(effect.variance_reduction);
+    if (relative)
+        effect.ratio = ratio_of(control, treatment, theta, treatment_mean - control_mean);
     return sound ? effect : (struct effect){.problem = EFFECT_OUT_OF_RANGE};
 }
 
@@ -220,6 +237,8 @@ const char *effect_problem_words(enum effect_problem problem)
         return "the treatment's sums contradict each other: its variance is negative";
     case EFFECT_CONTROL_MEAN_ZERO:
         return "the control's mean is zero: nothing to be relative to";
+    case EFFECT_CONTROL_QUANTILE_ZERO:
+        return "the control's quantile is zero: nothing to be relative to";
     case EFFECT_OUT_OF_RANGE:
         return "the figures are too large or too small to compute with";
     }

@@ -48,7 +48,15 @@ enum effect_problem {
     EFFECT_CONTROL_NEGATIVE_VARIANCE, /* the given sums contradict each other */
     EFFECT_TREATMENT_NEGATIVE_VARIANCE,
     EFFECT_CONTROL_MEAN_ZERO, /* nothing to be relative to */
-    EFFECT_OUT_OF_RANGE,      /* a figure too large or too small for a double */
+    EFFECT_CONTROL_QUANTILE_ZERO,
+    EFFECT_OUT_OF_RANGE, /* a figure too large or too small for a double */
+};
+
+/* A relative effect as a ratio, D / |M_a|: D - r |M_a| has the variance constant - 2 linear r +
+ * square r^2 (stats/fieller.h). */
+struct effect_ratio {
+    long double difference, base; /* D and |M_a| > 0 */
+    long double constant, linear, square;
 };
 
 struct effect {
@@ -59,8 +67,9 @@ struct effect {
     /* 1 / sum w_k^2 (1/n_ak + 1/n_bk): what 1/se^2 of an absolute effect would be, had a unit the
      * variance 1. It grows with the units alone, whatever they do. */
     double information;
-    double base;   /* |M_a|: the control's mean, not adjusted */
-    bool adjusted; /* there was a covariate: the fields below are set */
+    double base;               /* |M_a|: the control's mean, not adjusted */
+    struct effect_ratio ratio; /* where relative */
+    bool adjusted;             /* there was a covariate: the fields below are set */
     double theta, control_mean, treatment_mean; /* adjusted means, weighted over strata */
     double variance_reduction;                  /* 1 - se^2 / se^2 without the covariate */
 };

@@ -339,6 +339,16 @@ static struct factorial_effect contrast(const struct factorial *design,
     return out;
 }
 
+static long double covariance(const struct factorial *design, const double *a, const double *b,
+                              const struct effect_mean *cells)
+{
+    long double sum = 0;
+    for (size_t c = 0; c < design->cells; c++)
+        if (a[c] != 0 && b[c] != 0)
+            sum += (long double)a[c] * b[c] * cells[c].variance;
+    return sum;
+}
+
 /* Makes an absolute main effect relative to the first level's mean. */
 static struct factorial_effect relate(const struct factorial *design,
                                       const struct effect_mean *cells, const double *weights,
@@ -346,7 +356,15 @@ static struct factorial_effect relate(const struct factorial *design,
                                       struct factorial_effect out)
 {
     long double level = level_of(design, weights, cells);
-    long double r = combine(design, weights, cells, level) / base; /* L1/L0 - 1 */
+    long double difference = combine(design, weights, cells, level);
+    long double r = difference / base; /* L1/L0 - 1 */
+    out.effect.ratio = (struct effect_ratio){
+        .difference = difference,
+        .base = fabsl(base),
+        .constant = covariance(design, weights, weights, cells),
+        .linear = (base < 0 ? -1 : 1) * covariance(design, weights, first, cells),
+        .square = covariance(design, first, first, cells),
+    };
     out.effect.units = units_of(design, weights, first, cells);
     out.effect.estimate = (double)(base < 0 ? -r : r);
     out.effect.se = (double)(sqrtl(squared_error(design, weights, first, r, cells)) / fabsl(base));
@@ -397,10 +415,7 @@ static void correlate(const struct factorial *design, const struct effect_mean *
     for (size_t i = 0; i < out->size1; i++)
         for (size_t j = 0; j <= i; j++) {
             const double *a = weights_of(design, first + i), *b = weights_of(design, first + j);
-            long double sum = 0;
-            for (size_t c = 0; c < design->cells; c++)
-                if (a[c] != 0 && b[c] != 0)
-                    sum += (long double)a[c] * b[c] * cells[c].variance;
+            long double sum = covariance(design, a, b, cells);
             double r = (double)(sum / gsl_vector_get(errors, i) / gsl_vector_get(errors, j));
             gsl_matrix_set(out, i, j, i == j ? 1 : r);
             gsl_matrix_set(out, j, i, i == j ? 1 : r);

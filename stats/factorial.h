@@ -81,7 +81,8 @@ struct factorial_effect {
     enum factorial_problem problem; /* all below is 0 unless FACTORIAL_FINE, but for `cell` */
     size_t cell;                    /* the first at fault where FACTORIAL_CELL */
     struct effect effect; /* estimate, se > 0, df (Welch-Satterthwaite over the cells, unscaled),
-                             units of the cells that weigh, base = |L0|; the rest is 0 */
+                             units of the cells that weigh, base = |L0|, ratio where relative;
+                             the rest is 0 */
 };
 
 struct factorial_test {

@@ -28,9 +28,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "stats/group.h"
 #include "stats/inference.h"
 
 #define SCHEDULED_RESERVE 0.05
+
+/* What is left of alpha for the looks up to the horizon. */
+double scheduled_alpha(double alpha);
+/* The group-sequential test that looks at these shares make where information comes as customers
+ * do, for planning; `times` are borrowed. */
+struct group scheduled_group(const double *times, size_t looks);
 
 /* The looks of one comparison, the present one last. */
 struct scheduled {

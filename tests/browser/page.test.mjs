@@ -328,6 +328,22 @@ test('what is empty says what to do next', async () => {
   assert.deepEqual(await findings(page), []);
 });
 
+test('a quantile and a percentile cap are named beside their metric', async () => {
+  const page = await open('/experiments');
+  await page.route('**/v1/experiments/recommendations/results*', async (route) => {
+    const json = await (await route.fetch()).json();
+    const row = json.metrics.find((metric) => metric.key === 'revenue');
+    json.metrics.push({ ...row, key: 'p90', name: 'Ninetieth', kind: 'quantile', quantile: 0.9 });
+    Object.assign(row, { cap: 212.4, cap_percentile: 99 });
+    await route.fulfill({ json });
+  });
+  await page.goto(`${url}/experiments/recommendations`);
+  await page.getByText('p90').first().waitFor();
+  assert.match(await page.locator('main').innerText(), /secondary, capped at the 99th percentile \(212\.40\)/);
+  assert.match(await page.locator('main').innerText(), /Ninetieth\s*secondary, p90/);
+  assert.deepEqual(complaints, []);
+});
+
 test('on paper there is no navigation, and the address stands below', async () => {
   const page = await open('/experiments/recommendations');
   await page.emulateMedia({ media: 'print' });

@@ -180,9 +180,10 @@ static void test_definitions__exact_takes_counts_only(void **state)
                        ", \"design\": {\"method\": \"exact\"}, \"metrics\": "
                        "{\"secondary\": [\"r\"]}}",
                        &err));
-    assert_error(&err, ERROR_INVALID,
-                 "metrics.secondary[0]: the exact method takes binary, retention, nps and csat "
-                 "metrics, and \"r\" is of kind mean");
+    assert_error(
+        &err, ERROR_INVALID,
+        "metrics.secondary[0]: the exact method takes binary, retention, quantile, nps and "
+        "csat metrics, and \"r\" is of kind mean");
 }
 
 static void test_definitions__a_stale_version_is_refused(void **state)
@@ -321,7 +322,7 @@ static void send_events(struct uplift *uplift, const char *text)
 
 static bool add_up(void *data, const struct tally_name *name, const struct tally *tally)
 {
-    if (name->metric == 1 && name->segment.len == 0)
+    if (name->metric == 1 && name->segment.len == 0 && name->bin == 0)
         *(double *)data += sum_value(&tally->sum);
     return true;
 }
@@ -365,6 +366,58 @@ static void test_definitions__a_metric_that_counts_differently_is_rebuilt(void *
     assert_answer(uplift_metric_amend(uplift, &anyhow, slice_of("m"), wider, &err), "version", "2");
     json_decref(wider);
     assert_true(sum_becomes(uplift, 11) == 11);
+}
+
+static bool count_bins(void *data, const struct tally_name *name, const struct tally *tally)
+{
+    *(int64_t *)data += name->bin != 0 ? tally->n : 0;
+    return true;
+}
+
+/* Units in bins, once they are `wanted` or five seconds have passed. */
+static int64_t bins_become(struct uplift *uplift, int64_t wanted)
+{
+    int64_t units = -1;
+    for (int i = 0; i < 500 && units != wanted; i++) {
+        struct error err = {0};
+        struct store_txn *txn = store_read(uplift->store, &err);
+        units = 0;
+        assert_true(tally_each(txn, NO_SLICE, count_bins, &units, &err));
+        store_abort(&txn);
+        if (units != wanted)
+            usleep(10000);
+    }
+    return units;
+}
+
+static void test_definitions__bins_come_and_go_with_the_percentile_cap(void **state)
+{
+    struct uplift *uplift = ((struct place *)*state)->uplift;
+    struct error err = {0};
+    struct definition_change then = {"test", 0, NOW - 20 * WHEN_DAY};
+    json_decref(
+        create_metric(uplift, "{\"key\": \"m\", \"kind\": \"mean\", \"event\": \"order\"}", &err));
+    json_decref(
+        create(uplift, "{\"key\": \"e\", " TWO ", \"metrics\": {\"primary\": [\"m\"]}}", &err));
+    json_decref(uplift_experiment_transition(uplift, &then, slice_of("e"), STEP_START, NULL, &err));
+    send_events(uplift, "[{\"type\": \"exposure\", \"customer\": \"c\", \"experiment\": \"e\", "
+                        "\"variant\": \"b\", \"at\": \"2026-10-20T00:00:00Z\"}, "
+                        "{\"type\": \"exposure\", \"customer\": \"d\", \"experiment\": \"e\", "
+                        "\"variant\": \"a\", \"at\": \"2026-10-20T00:00:00Z\"}, "
+                        "{\"type\": \"outcome\", \"customer\": \"c\", \"name\": \"order\", "
+                        "\"value\": 1, \"at\": \"2026-10-20T12:00:00Z\"}]");
+    assert_int_equal(bins_become(uplift, 0), 0);
+    static const char *const changes[] = {
+        "{\"kind\": \"mean\", \"event\": \"order\", \"cap_percentile\": 99}",
+        "{\"kind\": \"mean\", \"event\": \"order\", \"cap\": 9}"};
+    for (int i = 0; i < 2; i++) {
+        json_t *input = read_json(changes[i]);
+        json_decref(uplift_metric_amend(uplift, &anyhow, slice_of("m"), input, &err));
+        assert_int_equal(err.code, ERROR_NONE);
+        json_decref(input);
+        assert_int_equal(bins_become(uplift, i == 0 ? 2 : 0), i == 0 ? 2 : 0);
+        assert_true(sum_becomes(uplift, 1) == 1);
+    }
 }
 
 static bool due(struct uplift *uplift)
@@ -447,6 +500,7 @@ int main(void)
         TEST(test_definitions__changes_may_be_dated_back),
         TEST(test_definitions__every_change_is_in_the_trail),
         TEST(test_definitions__a_metric_that_counts_differently_is_rebuilt),
+        TEST(test_definitions__bins_come_and_go_with_the_percentile_cap),
         TEST(test_definitions__a_rebuild_cut_off_is_begun_again),
         TEST(test_definitions__callers_at_once_take_turns),
     };

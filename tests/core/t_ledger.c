@@ -79,6 +79,9 @@ static void define(struct uplift *uplift)
         " \"denominator\": \"visit\"}",
         "{\"key\": \"ret\", \"kind\": \"retention\", \"event\": \"visit\", \"from_days\": 1,"
         " \"to_days\": 3}",
+        "{\"key\": \"capped\", \"kind\": \"mean\", \"event\": \"order\", \"cap_percentile\": 90,"
+        " \"covariate_days\": 7}",
+        "{\"key\": \"p75\", \"kind\": \"quantile\", \"event\": \"order\", \"quantile\": 0.75}",
         "{\"key\": \"nps\", \"kind\": \"nps\"}",
         "{\"key\": \"csat\", \"kind\": \"csat\"}"};
     for (size_t i = 0; i < sizeof metrics / sizeof *metrics; i++)
@@ -86,7 +89,8 @@ static void define(struct uplift *uplift)
     make(uplift, false,
          "{\"key\": \"exp\", \"traffic\": 0.5, \"variants\": [{\"key\": \"a\"}, {\"key\": \"b\"}],"
          " \"segments\": [\"device\"], \"metrics\": {\"primary\": [\"bin\", \"mean\", \"count\","
-         " \"ratio\"], \"guardrail\": [\"nps\", \"csat\"], \"secondary\": [\"ret\"]}}");
+         " \"ratio\"], \"guardrail\": [\"nps\", \"csat\"], \"secondary\": [\"ret\", \"capped\","
+         " \"p75\"]}}");
     step(uplift, STEP_START, start);
     struct error err = {0};
     const struct definition_change change = {.who = "test", .at = start + 3 * WHEN_DAY};
@@ -256,14 +260,15 @@ static void test_ledger__order_does_not_matter(void **state)
 
 /* --- the rules, one by one ------------------------------------------------------------------ */
 
-static struct tally tally_at(struct uplift *uplift, uint32_t metric, uint8_t variant)
+static struct tally tally_in(struct uplift *uplift, uint16_t epoch, uint32_t metric,
+                             uint8_t variant)
 {
     struct error err = {0};
     struct store_txn *txn = store_read(uplift->store, &err);
     struct tally_set *set = tally_set_new(txn);
     const struct tally_name name = {.experiment = 1,
                                     .phase = 1,
-                                    .epoch = 0,
+                                    .epoch = epoch,
                                     .metric = metric,
                                     .segment = {"", 0},
                                     .value = {"", 0},
@@ -272,6 +277,11 @@ static struct tally tally_at(struct uplift *uplift, uint32_t metric, uint8_t var
     tally_set_free(&set);
     store_abort(&txn);
     return tally;
+}
+
+static struct tally tally_at(struct uplift *uplift, uint32_t metric, uint8_t variant)
+{
+    return tally_in(uplift, 0, metric, variant);
 }
 
 static void send_text(struct uplift *uplift, const char *type, const char *rest, int64_t at)
@@ -308,7 +318,7 @@ static void test_ledger__windows_covariates_and_first_answers(void **state)
     struct tally mean = tally_at(uplift, 2, 0);
     assert_true(sum_value(&mean.sum) == 50); /* 70, capped */
     assert_true(sum_value(&mean.pre_sum) == 10);
-    struct tally csat = tally_at(uplift, 7, 0);
+    struct tally csat = tally_at(uplift, 9, 0);
     assert_int_equal(csat.n, 1);
     assert_int_equal(csat.scores[3], 1);
     send_text(uplift, "exposure", "\"experiment\": \"exp\", \"variant\": \"b\"", at + 5000);
@@ -334,6 +344,114 @@ static void test_ledger__a_time_ahead_counts_as_its_arrival(void **state)
     assert_checked(uplift);
     uplift_close(&uplift);
     assert_true(folder_remove(folder));
+}
+
+/* --- bins ----------------------------------------------------------------------------------- */
+
+/* The study's arms of a metric by bins hold what the tally of all units holds, over all epochs. */
+static void assert_bins_add_up(struct uplift *uplift, json_t *study, const char *key,
+                               uint32_t number)
+{
+    size_t i, j, k;
+    json_t *metric, *stratum, *bin;
+    double n = 0, sum = 0, want_n = 0, want_sum = 0;
+    json_array_foreach(json_object_get(study, "metrics"), i, metric)
+    {
+        if (strcmp(json_string_value(json_object_get(metric, "key")), key) != 0)
+            continue;
+        json_array_foreach(json_object_get(metric, "strata"), j, stratum)
+        {
+            json_t *arm = json_array_get(json_object_get(stratum, "arms"), 0);
+            json_array_foreach(json_object_get(arm, "bins"), k, bin)
+            {
+                n += json_number_value(json_object_get(bin, "n"));
+                sum += json_number_value(json_object_get(bin, "sum"));
+            }
+        }
+    }
+    for (uint16_t epoch = 0; epoch < 2; epoch++) {
+        struct tally all = tally_in(uplift, epoch, number, 0);
+        want_n += (double)all.n;
+        want_sum += sum_value(&all.sum);
+    }
+    assert_true(n == want_n && n > 0);
+    if (sum != 0)
+        assert_true(fabs(sum - want_sum) <= 1e-9 * want_sum);
+}
+
+static void test_ledger__bins_reach_the_results(void **state)
+{
+    (void)state;
+    char folder[FOLDER_MAX];
+    assert_true(folder_make(folder));
+    seed = 7;
+    now = start + 30 * WHEN_DAY;
+    struct uplift *uplift = open_store(folder);
+    define(uplift);
+    json_t *events = json_array();
+    for (int i = 0; i < 900; i++)
+        json_array_append_new(events, random_event(i));
+    json_decref(send(uplift, events));
+    json_decref(events);
+    struct error err = {0};
+    json_t *study = analysis_study(uplift, slice_of("exp"), 0, &err);
+    assert_bins_add_up(uplift, study, "capped", 6);
+    assert_bins_add_up(uplift, study, "p75", 7);
+    json_decref(study);
+    const struct results_options options = {.as_of = -1, .without_looks = true};
+    json_t *results = analysis_results(uplift, slice_of("exp"), &options, &err), *metric;
+    assert_string_equal(err.message, "");
+    size_t i, seen = 0;
+    json_array_foreach(json_object_get(results, "metrics"), i, metric)
+    {
+        const char *key = json_string_value(json_object_get(metric, "key"));
+        json_t *row = json_array_get(json_object_get(metric, "comparisons"), 0);
+        if (strcmp(key, "capped") == 0) {
+            seen++;
+            assert_true(json_number_value(json_object_get(metric, "cap_percentile")) == 90);
+            assert_true(json_number_value(json_object_get(metric, "cap")) > 0);
+            assert_true(json_is_number(json_object_get(row, "value")));
+        } else if (strcmp(key, "p75") == 0) {
+            seen++;
+            assert_true(json_number_value(json_object_get(metric, "quantile")) == 0.75);
+            assert_true(json_is_number(json_object_get(row, "base")));
+            assert_true(json_is_string(json_object_get(metric, "note")));
+            assert_string_equal(json_string_value(json_object_get(metric, "unit")), "number");
+        }
+    }
+    assert_int_equal(seen, 2);
+    json_decref(results);
+    uplift_close(&uplift);
+    assert_true(folder_remove(folder));
+}
+
+/* A key without a bin is what it was before there were bins; bins follow it by their order. */
+static void test_tally__keys_of_old_stores_are_read(void **state)
+{
+    (void)state;
+    static const char old[] = "\0\0\0\1\0\2\0\3\0\0\0\4"
+                              "device\0phone\0\5";
+    const struct slice written = {old, sizeof old - 1};
+    static const int32_t bins[] = {-70000, -1, 1, 2, 70000};
+    struct tally_name name = {0}, back = {0};
+    struct store_key key, before;
+    assert_true(tally_unkey(written, &name));
+    assert_true(name.experiment == 1 && name.phase == 2 && name.epoch == 3 && name.metric == 4);
+    assert_true(slice_is(name.segment, "device") && slice_is(name.value, "phone"));
+    assert_true(name.variant == 5 && name.bin == 0);
+    tally_key(&name, &before);
+    assert_true(slice_equal(key_slice(&before), written));
+    for (size_t i = 0; i < sizeof bins / sizeof *bins; i++) {
+        name.bin = bins[i];
+        tally_key(&name, &key);
+        assert_true(tally_unkey(key_slice(&key), &back) && back.bin == bins[i]);
+        assert_int_equal(key.len, written.len + 4);
+        if (i > 0)
+            assert_true(memcmp(before.bytes, key.bytes, key.len) < 0);
+        before = key;
+    }
+    key.len--;
+    assert_false(tally_unkey(key_slice(&key), &back));
 }
 
 static void test_sum__takes_away_what_it_added(void **state)
@@ -377,6 +495,8 @@ int main(void)
         cmocka_unit_test(test_ledger__order_does_not_matter),
         cmocka_unit_test(test_ledger__windows_covariates_and_first_answers),
         cmocka_unit_test(test_ledger__a_time_ahead_counts_as_its_arrival),
+        cmocka_unit_test(test_ledger__bins_reach_the_results),
+        cmocka_unit_test(test_tally__keys_of_old_stores_are_read),
         cmocka_unit_test(test_sum__takes_away_what_it_added),
         cmocka_unit_test(test_tally__is_as_before_when_the_largest_units_leave),
     };

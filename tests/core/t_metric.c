@@ -203,8 +203,12 @@ static void test_metric__random_ones_come_back_to_the_last_bit(void **state)
             json_object_set_new(input, "from_days", json_integer(nrand48(seed) % 9));
             json_object_set_new(input, "to_days", json_integer(10 + nrand48(seed) % 9));
         }
-        if (kind == METRIC_MEAN)
+        if (kind == METRIC_MEAN && round % 3)
             json_object_set_new(input, "cap", json_real(random_amount(seed) + 1e-300));
+        else if (kind == METRIC_MEAN)
+            json_object_set_new(input, "cap_percentile", json_real(51 + 48 * erand48(seed)));
+        if (kind == METRIC_QUANTILE)
+            json_object_set_new(input, "quantile", json_real(0.5 + 0.49 * erand48(seed)));
         json_object_set_new(input, "margin", json_real(random_amount(seed)));
         json_object_set_new(input, "unit_value", json_real(-random_amount(seed)));
         struct error err = {0};

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "tests/sim/sim.h"
 
-#include <gsl/gsl_cdf.h>
 #include <gsl/gsl_errno.h>
 #include <math.h>
 #include <stdarg.h>
@@ -12,8 +11,8 @@
 #include "stats/exact.h"
 #include "stats/fixed.h"
 #include "stats/msprt.h"
-#include "stats/root.h"
 #include "stats/sequential.h"
+#include "stats/simulate.h"
 
 static const double miss = 0.001;
 
@@ -48,39 +47,10 @@ long sim_runs(const struct sim *sim, long brief, long full)
     return sim->full ? full : brief;
 }
 
-/* The chance at which a beta distribution's tail is what the bounds may miss. GSL's inverse of it
- * gives NaN for some counts. */
-struct beta {
-    double a, b;
-    bool upper;
-};
-
-static double beyond(double chance, void *data)
-{
-    const struct beta *beta = data;
-    return (beta->upper ? gsl_cdf_beta_Q(chance, beta->a, beta->b)
-                        : gsl_cdf_beta_P(chance, beta->a, beta->b)) -
-           miss;
-}
-
-static double bound(struct beta beta)
-{
-    gsl_root_fsolver *solver = gsl_root_fsolver_alloc(gsl_root_fsolver_brent);
-    gsl_function f = {beyond, &beta};
-    if (!solver)
-        abort();
-    double chance = root_between(solver, &f, 0, 1);
-    gsl_root_fsolver_free(solver);
-    return chance;
-}
-
 struct sim_bounds sim_bounds(long hits, long runs)
 {
-    double k = (double)hits, n = (double)runs;
-    return (struct sim_bounds){
-        .low = hits > 0 ? bound((struct beta){k, n - k + 1, false}) : 0,
-        .high = hits < runs ? bound((struct beta){k + 1, n - k, true}) : 1,
-    };
+    struct simulate_range range = simulate_share_range((double)hits, (double)runs, 2 * miss);
+    return (struct sim_bounds){range.low, range.high};
 }
 
 static void point(struct sim *sim, long hits, long runs, double level, bool most, const char *words)
@@ -110,6 +80,19 @@ static void point_of(struct sim *sim, long hits, long runs, double level, bool m
     char text[200];
     vsnprintf(text, sizeof text, words, list);
     point(sim, hits, runs, level, most, text);
+}
+
+void sim_ratio_at_most(struct sim *sim, double a, double b, double most, const char *words)
+{
+    bool fine = a <= most * b;
+    sim->points++;
+    sim->failed += !fine;
+    if (sim->full)
+        printf("%-66s %.0f / %.0f = %.3f <= %g  %s\n", words, a, b, a / b, most,
+               fine ? "shown" : "CONTRADICTED");
+    else
+        printf("%s %d - %s: %.0f / %.0f = %.3f, at most %g\n", fine ? "ok" : "not ok", sim->points,
+               words, a, b, a / b, most);
 }
 
 void sim_at_most(struct sim *sim, long hits, long runs, double level, const char *words, ...)

@@ -47,6 +47,9 @@ void sim_at_most(struct sim *sim, long hits, long runs, double level, const char
 void sim_at_least(struct sim *sim, long hits, long runs, double level, const char *words, ...)
     SIM_FORMAT(5);
 
+/* The point passes where a is at most that many times b. */
+void sim_ratio_at_most(struct sim *sim, double a, double b, double most, const char *words);
+
 /* --- looking again and again at two arms --- */
 
 /* Adds n units to an arm; `lift` is the treatment's relative change of the truth, 0 for a control.

@@ -493,33 +493,46 @@ static void test_factorial__identities(void **state)
     drop(&design);
 }
 
-/* One factor: the main effects are the comparisons with the control. */
+static void same_effect(const struct effect *got, const struct effect *want)
+{
+    const struct effect_ratio *a = &got->ratio, *b = &want->ratio;
+    near("estimate", got->estimate, want->estimate, 1e-13, 0);
+    near("se", got->se, want->se, 1e-13, 0);
+    near("df", got->df, want->df, 1e-12, 0);
+    near("units", got->units, want->units, 0, 0);
+    near("base", got->base, want->base, 1e-13, 0);
+    near("ratio's difference", (double)a->difference, (double)b->difference, 1e-13, 0);
+    near("ratio's base", (double)a->base, (double)b->base, 1e-13, 0);
+    near("ratio's constant", (double)a->constant, (double)b->constant, 1e-13, 0);
+    near("ratio's linear", (double)a->linear, (double)b->linear, 1e-13, 0);
+    near("ratio's square", (double)a->square, (double)b->square, 1e-13, 0);
+}
+
+/* One factor: the main effects are the comparisons with the control, one of them negative. */
 static void test_factorial__one_factor_is_a_comparison(void **state)
 {
     (void)state;
     static const size_t levels[] = {3}, at[] = {0, 1, 2};
     struct factorial design = weigh((struct fraction){1, 3, levels, at});
-    struct moments arms[] = {
+    struct moments sums[] = {
         moments_of_sums(MOMENTS_MEAN, false, &(struct moments_sums){20, 31, 88, 0, 0, 0}),
         moments_of_sums(MOMENTS_MEAN, false, &(struct moments_sums){30, 60, 200, 0, 0, 0}),
         moments_of_sums(MOMENTS_MEAN, false, &(struct moments_sums){40, -100, 500, 0, 0, 0})};
-    struct effect_mean cells[3];
     double weight = 1;
-    for (size_t c = 0; c < 3; c++)
-        cells[c] = effect_mean_of(&arms[c], &weight, 1);
-    for (size_t level = 1; level < 3; level++)
-        for (int scale = EFFECT_RELATIVE; scale <= EFFECT_ABSOLUTE; scale++) {
-            struct effect_pair pair = {arms[0], arms[level]};
-            struct effect want = effect_between(&pair, 1, (enum effect_scale)scale);
-            struct factorial_effect got =
-                factorial_main(&design, cells, 0, level, (enum effect_scale)scale);
-            assert_int_equal(got.problem, FACTORIAL_FINE);
-            near("estimate", got.effect.estimate, want.estimate, 1e-13, 0);
-            near("se", got.effect.se, want.se, 1e-13, 0);
-            near("df", got.effect.df, want.df, 1e-12, 0);
-            near("units", got.effect.units, want.units, 0, 0);
-            near("base", got.effect.base, want.base, 1e-13, 0);
-        }
+    for (size_t turn = 0; turn < 3; turn++) {
+        struct effect_mean cells[3];
+        for (size_t c = 0; c < 3; c++)
+            cells[c] = effect_mean_of(&sums[(c + turn) % 3], &weight, 1);
+        for (size_t level = 1; level < 3; level++)
+            for (int scale = EFFECT_RELATIVE; scale <= EFFECT_ABSOLUTE; scale++) {
+                struct effect_pair pair = {sums[turn], sums[(level + turn) % 3]};
+                struct effect want = effect_between(&pair, 1, (enum effect_scale)scale);
+                struct factorial_effect got =
+                    factorial_main(&design, cells, 0, level, (enum effect_scale)scale);
+                assert_int_equal(got.problem, FACTORIAL_FINE);
+                same_effect(&got.effect, &want);
+            }
+    }
     drop(&design);
 }
 

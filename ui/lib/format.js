@@ -21,6 +21,18 @@ export function level(value, unit) {
   return unit === 'points' ? number(value, 0, true) : number(value, 2, false);
 }
 
+const ending = { one: 'st', two: 'nd', few: 'rd', other: 'th' };
+const ordinal = (value) => `${value}${Number.isInteger(value)
+  ? ending[new Intl.PluralRules('en', { type: 'ordinal' }).select(value)] : 'th'}`;
+
+// What a metric by its distribution shows: "p90", or "capped at the 99th percentile (212.40)".
+export function distribution(metric) {
+  if (!absent(metric.quantile)) return `p${Number((metric.quantile * 100).toPrecision(6))}`;
+  if (absent(metric.cap_percentile)) return null;
+  const cap = absent(metric.cap) ? '' : ` (${level(metric.cap, metric.unit)})`;
+  return `capped at the ${ordinal(metric.cap_percentile)} percentile${cap}`;
+}
+
 // A change: percent where relative, else points or the metric's own unit.
 export function change(value, effect, unit) {
   if (absent(value)) return '–';

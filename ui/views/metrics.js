@@ -3,7 +3,7 @@
 // never share one.
 import { html } from 'htm/preact';
 import { Axis, Range, scaleOf } from '../charts/range.js';
-import { change, clearSince, level, pValue, range, verdict } from '../lib/format.js';
+import { change, clearSince, distribution, level, pValue, range, verdict } from '../lib/format.js';
 
 export function Head({ first, scale, metric }) {
   return html`<thead><tr><th scope="col" class="text">${first}</th><th scope="col">Variant</th>
@@ -31,7 +31,7 @@ export function Rows({ title, note, comparisons, metric, letters, scale, hidden 
 }
 
 function note(metric) {
-  const parts = [metric.role];
+  const parts = [metric.role, distribution(metric)].filter(Boolean);
   const anew = metric.comparisons.find((row) => row.restarted)?.restarted;
   if (metric.goal === 'decrease') parts.push('lower is better');
   if (metric.limit !== null) parts.push(`limit ${change(metric.limit, metric.effect, metric.unit)}`);
