@@ -80,6 +80,34 @@ static void compare_group(struct study *study, const struct study_settings *sett
     out->significant = group_crosses(effect->estimate, effect->se, boundary->critical, sides);
 }
 
+void study_infer(struct study *study, const struct study_settings *settings, int goal,
+                 const struct effect *effect, struct study_comparison *out)
+{
+    enum sides sides = (enum sides)settings->sides;
+    switch (settings->method) {
+    case STUDY_FIXED:
+        out->inference =
+            fixed_test(effect->estimate, effect->se, effect->df, settings->alpha, sides);
+        break;
+    case STUDY_SEQUENTIAL:
+        out->inference = sequential_test(effect->estimate, effect->se, effect->units,
+                                         settings->alpha, settings->tuning, sides);
+        break;
+    case STUDY_MSPRT:
+        out->inference =
+            msprt_test(effect->estimate, effect->se, settings->mixture_variance, settings->alpha);
+        break;
+    case STUDY_GROUP_SEQUENTIAL:
+        compare_group(study, settings, effect, out);
+        break;
+    case STUDY_BAYESIAN:
+        compare_bayesian(settings, effect, goal, out);
+        break;
+    default:
+        error_fatal("method %d was read but is not computed", settings->method);
+    }
+}
+
 /* The methods that need an effect with its standard error. */
 static void compare_normal(struct study *study, const struct study_metric *metric,
                            const struct effect_pair *strata, size_t count,
@@ -91,30 +119,8 @@ static void compare_normal(struct study *study, const struct study_metric *metri
     out->estimate = effect.estimate;
     out->has_se = true;
     out->effect = effect;
-    if (effect.problem)
-        return;
-    enum sides sides = (enum sides)settings->sides;
-    switch (settings->method) {
-    case STUDY_FIXED:
-        out->inference = fixed_test(effect.estimate, effect.se, effect.df, settings->alpha, sides);
-        break;
-    case STUDY_SEQUENTIAL:
-        out->inference = sequential_test(effect.estimate, effect.se, effect.units, settings->alpha,
-                                         settings->tuning, sides);
-        break;
-    case STUDY_MSPRT:
-        out->inference =
-            msprt_test(effect.estimate, effect.se, settings->mixture_variance, settings->alpha);
-        break;
-    case STUDY_GROUP_SEQUENTIAL:
-        compare_group(study, settings, &effect, out);
-        break;
-    case STUDY_BAYESIAN:
-        compare_bayesian(settings, &effect, metric->goal, out);
-        break;
-    default:
-        error_fatal("method %d was read but is not computed", settings->method);
-    }
+    if (!effect.problem)
+        study_infer(study, settings, metric->goal, &effect, out);
 }
 
 static void compare(struct study *study, const struct study_metric *metric, struct study_arms *arms,

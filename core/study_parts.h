@@ -86,10 +86,19 @@ struct study_arms {
     struct moments **strata;
     size_t count;
     struct study_comparison *comparisons; /* [variant - 1] */
+    double *asked;                        /* [variant], all strata together; NULL: not given */
 };
 
 struct study_segment {
     const char *segment, *value;
+    struct study_arms arms;
+};
+
+/* One stratum of a recorded segment: who was exposed, and the answers of those who answered. */
+struct study_respondents {
+    const char *segment, *stratum; /* segment "": it has no name */
+    size_t group;                  /* which segment: in the order in which they are first named */
+    double *exposed;               /* [variant] */
     struct study_arms arms;
 };
 
@@ -104,6 +113,8 @@ struct study_metric {
     bool has_segments;
     struct study_segment *segments;
     size_t segment_count;
+    struct study_respondents *respondents;
+    size_t respondent_count, respondent_groups;
 };
 
 struct study_variant {
@@ -168,6 +179,21 @@ bool study_read_segments(struct study_reader *reader, json_t *json, const struct
 bool study_read_before(struct study_reader *reader, json_t *json, const struct json_place *place,
                        struct study_metric *metric);
 void study_narrow(struct study_comparison *comparison, const struct study_before *before);
+
+/* What a method says of an effect that is fine: fills `out` but for has_se (study.c). */
+void study_infer(struct study *study, const struct study_settings *settings, int goal,
+                 const struct effect *effect, struct study_comparison *out);
+
+/* Who answered (study_response.c). `asked` of the arms that `object` has, whose answers are read;
+ * `respondents` of a metric, once its arms are read. */
+bool study_read_asked(struct study_reader *reader, json_t *object, const struct json_place *place,
+                      struct study_arms *arms);
+bool study_read_respondents(struct study_reader *reader, json_t *json,
+                            const struct json_place *place, struct study_metric *metric);
+/* `response` of a comparison, and of a metric, for arms that have `asked`. New references. */
+json_t *study_response(struct study *study, const struct study_metric *metric,
+                       const struct study_arms *arms, size_t variant);
+json_t *study_response_rates(struct study *study, const struct study_arms *arms);
 
 /* Fills a zeroed *study. False with *err on bad input; the caller releases the arena either way. */
 bool study_read(json_t *json, struct study *study, struct error *err);

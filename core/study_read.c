@@ -457,10 +457,10 @@ static bool read_metric(struct study_reader *reader, json_t *json, const struct 
                           err) ||
         !read_settings(json, place, &metric->settings, err))
         return false;
-    if (study_given(json, "respondents"))
-        return study_unavailable(place, "respondents", err);
     struct judged judged = {reader, json, place, metric};
     return judge(&judged) && study_read_arms(reader, json, place, metric->kind, &metric->arms) &&
+           study_read_asked(reader, json, place, &metric->arms) &&
+           study_read_respondents(reader, json, place, metric) &&
            study_read_before(reader, json, place, metric) &&
            study_read_segments(reader, json, place, metric);
 }

@@ -205,7 +205,7 @@ static void put_posterior(json_t *report, const struct study_comparison *compari
     put(report, "risk", risk);
 }
 
-static json_t *comparison_report(const struct study *study, const struct study_metric *metric,
+static json_t *comparison_report(struct study *study, const struct study_metric *metric,
                                  const struct study_arms *arms, size_t variant)
 {
     const struct study_comparison *comparison = &arms->comparisons[variant - 1];
@@ -232,12 +232,14 @@ static json_t *comparison_report(const struct study *study, const struct study_m
                 : json_boolean(comparison->non_inferior == STUDY_YES));
     if (metric->before && arms == &metric->arms)
         put_alone(report, comparison);
+    if (arms->asked)
+        put(report, "response", study_response(study, metric, arms, variant));
     if (!fine)
         put(report, "error", json_string(effect_problem_words(comparison->problem)));
     return report;
 }
 
-static json_t *comparisons_report(const struct study *study, const struct study_metric *metric,
+static json_t *comparisons_report(struct study *study, const struct study_metric *metric,
                                   const struct study_arms *arms)
 {
     json_t *list = json_array();
@@ -348,6 +350,8 @@ static json_t *metric_report(struct study *study, const struct study_metric *met
     put(report, "effect", json_string(study_effect_words[metric->settings.effect]));
     put(report, "arms", arms_report(study, metric, &metric->arms));
     put(report, "comparisons", comparisons_report(study, metric, &metric->arms));
+    if (metric->arms.asked)
+        put(report, "response", study_response_rates(study, &metric->arms));
     if (metric->has_segments)
         put(report, "segments", segments_report(study, metric));
     return report;

@@ -41,7 +41,7 @@ double response_sequential(const double *answered, const double *asked, size_t c
         most = fmax(most, asked[i]);
     if (!(most > 0))
         return 1;
-    struct srm test = srm_test(answered, asked, count);
+    struct srm test = srm_test_at(answered, asked, count, RESPONSE_CONCENTRATION);
     return srm_sequential_p_value(&test);
 }
 

@@ -55,14 +55,18 @@
 #include "stats/effect.h"
 #include "stats/segment.h"
 
+#define RESPONSE_CONCENTRATION 100.0
+
 struct response_test {
     double statistic, df, p_value; /* df 0: one group at most, statistic 0 and p 1 */
 };
 
 /* 0 <= answered <= asked in each of `count` groups. */
 struct response_test response_rates(const double *answered, const double *asked, size_t count);
-/* The same question at every look: the sequential test of srm.h, of answers against who was asked.
- * 1 where nobody was asked. A p-value below SRM_ALARM is one to act on. */
+/* The same question at every look: the sequential test of srm.h, of the split of answers against
+ * that of who was asked, with concentration RESPONSE_CONCENTRATION: a split moves by some
+ * hundredths where rates of a tenth differ by a few, and answers are few. 1 where nobody was asked.
+ * A p-value below SRM_ALARM is one to act on. */
 double response_sequential(const double *answered, const double *asked, size_t count);
 
 /* One stratum of two arms: how many were exposed, how many of them answered. */

@@ -73,9 +73,34 @@ static void test_response__sequential_is_the_split_of_answers(void **state)
 {
     (void)state;
     const double answered[] = {1000, 1500}, asked[] = {10000, 10100};
-    struct srm srm = srm_test(answered, asked, 2);
+    struct srm srm = srm_test_at(answered, asked, 2, RESPONSE_CONCENTRATION);
     near("p", response_sequential(answered, asked, 2), srm_sequential_p_value(&srm), 0, 0);
-    assert_true(response_sequential(answered, asked, 2) < SRM_ALARM);
+    const double few[] = {120, 250}, all[] = {2000, 2000};
+    assert_true(response_sequential(few, all, 2) < SRM_ALARM);
+}
+
+/* 2,000 pairs of arms that answer alike, 12 in 100, looked at after every 50 customers of 4,000: at
+ * most 5 in 100 ever see a p of 0.05, but for four standard deviations. */
+static void test_response__sequential_keeps_its_level_under_peeking(void **state)
+{
+    (void)state;
+    enum { RUNS = 2000, LOOKS = 80, EACH = 25 };
+    gsl_rng *rng = chance(99);
+    int rejected = 0;
+    for (int run = 0; run < RUNS; run++) {
+        double answered[2] = {0}, asked[2] = {0}, least = 1;
+        for (int look = 0; look < LOOKS; look++) {
+            for (int arm = 0; arm < 2; arm++) {
+                answered[arm] += gsl_ran_binomial(rng, 0.12, EACH);
+                asked[arm] += EACH;
+            }
+            least = fmin(least, response_sequential(answered, asked, 2));
+        }
+        rejected += least <= 0.05;
+    }
+    gsl_rng_free(rng);
+    print_message("# %d of %d rejected at 0.05\n", rejected, RUNS);
+    assert_true(rejected <= RUNS * (0.05 + 4 * sqrt(0.05 * 0.95 / RUNS)));
 }
 
 /* By hand, two strata: Q = (d_1 - d_2)^2 / (s_1^2 + s_2^2). */
@@ -412,6 +437,7 @@ int main(void)
         cmocka_unit_test(test_response__nobody_everybody_and_one_group_are_alike),
         cmocka_unit_test(test_response__rates_keep_their_digits),
         cmocka_unit_test(test_response__sequential_is_the_split_of_answers),
+        cmocka_unit_test(test_response__sequential_keeps_its_level_under_peeking),
         cmocka_unit_test(test_response__composition_by_hand),
         cmocka_unit_test(test_response__composition_is_that_of_strata_within_arms),
         cmocka_unit_test(test_response__composition_keeps_its_level),
