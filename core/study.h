@@ -50,8 +50,9 @@
  *                        bounds on the effect on those who would answer in either arm, and limits
  *                        around both
  * Intervals are by the metric's method; exact is read as sequential, bounds take no prior, and the
- * mixture of msprt is in the units of the metric's effect. What is null says why in
- * post_stratified_error and lee_error. The metric has `response` {rates, statistic, df, p_value,
+ * mixture of msprt is in the units of the metric's effect. A proper prior draws the interval alone,
+ * not the figure that it stands beside. What is null says why in post_stratified_error and
+ * lee_error. The metric has `response` {rates, statistic, df, p_value,
  * sequential_p_value} of all arms together; the last may be read at every look.
  *
  * All methods are available. levels and best_arm are refused with ERROR_UNSUPPORTED and their

@@ -351,8 +351,9 @@ static json_t *corrected_report(struct study *study, const struct study_metric *
     put(report, "strata", json_figure((double)corrected.strata));
     put(report, "merged", json_figure((double)corrected.merged));
     put(report, "sign_agrees", fine && has_naive ? json_boolean(same) : json_null());
-    if (!fine)
-        put(report, "post_stratified_error", json_string(effect_problem_words(effect->problem)));
+    if (!known)
+        put(report, "post_stratified_error",
+            json_string(effect_problem_words(fine ? said.problem : effect->problem)));
     *agrees = *agrees && (same || !fine || !has_naive);
     return report;
 }
@@ -449,7 +450,10 @@ static void put_bounds(json_t *report, struct study *study, const struct study_m
         return;
     }
     put(report, "lee", ends_report(true, lee.low, true, lee.high));
-    put(report, "lee_interval", limits_report(study, metric, &lee, answers));
+    json_t *limits = limits_report(study, metric, &lee, answers);
+    if (json_is_null(limits))
+        put(report, "lee_error", json_string("too few answers, or all alike, for limits"));
+    put(report, "lee_interval", limits);
     put(report, "lee_trimmed",
         json_pack("{s:s, s:o}", "variant", study->variants[lee.trims_treatment ? variant : 0].key,
                   "share", json_figure(lee.trimmed)));
