@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What stats/response.h promises of surveys, by simulation with a fixed seed. Without an argument
- * few runs, for make check; with one, so many. Each figure must lie within 4 standard deviations
- * of simulating (said beside it) of what is promised. Prints TAP. */
-#include <gsl/gsl_errno.h>
+/* Claim: where as many answer in both arms but other customers do, and nothing else differs, the
+ * naive effect of a survey errs nearly always and the post-stratified one in alpha of the runs; the
+ * tests of rates and of composition keep their level, and find what they are for; limits around
+ * Lee's bounds hold the effect. */
+#include "tests/sim/sim.h"
+
 #include <gsl/gsl_randist.h>
-#include <gsl/gsl_rng.h>
 #include <math.h>
-#include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "stats/fixed.h"
 #include "stats/response.h"
@@ -162,48 +161,32 @@ static int bounds_hold(gsl_rng *rng, int runs)
     return held;
 }
 
-static int said, failed;
-
-/* One line of TAP: the share of runs, and what it must be. */
-static void say(const char *what, int count, int runs, double least, double most)
+/* It errs in alpha of the runs, give or take a tenth of that. */
+static void at_level(struct sim *sim, int hits, int runs, const char *words)
 {
-    double share = (double)count / runs;
-    double off = 4 * sqrt(alpha * (1 - alpha) / runs);
-    bool fine = share >= least - off && share <= most + off;
-    failed += !fine;
-    printf("%s %d - %s: %.4f of %d runs, wanted %.3g to %.3g, within %.4f\n",
-           fine ? "ok" : "not ok", ++said, what, share, runs, least, most, off);
+    sim_at_most(sim, hits, runs, 1.1 * alpha, "%s", words);
+    sim_at_least(sim, hits, runs, 0.8 * alpha, "%s, and no less", words);
 }
 
 int main(int argc, char **argv)
 {
-    const unsigned long seed = 20090701;
-    int runs = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 2000;
-    gsl_set_error_handler_off();
-    if (runs < 1) {
-        fprintf(stderr, "usage: sim_response [RUNS]\n");
-        return 2;
-    }
-    gsl_rng *rng = gsl_rng_alloc(gsl_rng_mt19937);
-    gsl_rng_set(rng, seed);
-    printf("# seed %lu, alpha %g\n", seed, alpha);
-    struct tallied other = simulate(rng, &other_customers, runs);
-    say("other customers answer: the naive test rejects", other.naive, runs, 0.99, 1);
-    say("at some look of a sequential one too", other.naive_ever, runs, 0.95, 1);
-    say("the post-stratified test keeps its level", other.corrected, runs, 0.045, 0.055);
-    say("and under peeking", other.corrected_ever, runs, 0, alpha);
-    say("rates of answering are alike", other.rates, runs, 0.045, 0.055);
-    say("composition is not", other.composition, runs, 0.99, 1);
-    struct tallied same = simulate(rng, &same_customers, runs);
-    say("the same customers answer: the naive test keeps its level", same.naive, runs, 0.045,
-        0.055);
-    say("the post-stratified test does", same.corrected, runs, 0.045, 0.055);
-    say("rates do", same.rates, runs, 0.045, 0.055);
-    say("composition does", same.composition, runs, 0.04, 0.055);
+    struct sim sim;
+    sim_begin(&sim, argc, argv, 20090701);
+    int runs = (int)sim_runs(&sim, 2000, 40000);
+    struct tallied other = simulate(sim.rng, &other_customers, runs);
+    sim_at_least(&sim, other.naive, runs, 0.99, "other customers answer: naive is misled");
+    sim_at_least(&sim, other.naive_ever, runs, 0.95, "at some look of a sequential one too");
+    at_level(&sim, other.corrected, runs, "other customers answer: post-stratified");
+    sim_at_most(&sim, other.corrected_ever, runs, alpha, "post-stratified, under peeking");
+    at_level(&sim, other.rates, runs, "rates of answering that are alike");
+    sim_at_least(&sim, other.composition, runs, 0.99, "composition that is not");
+    struct tallied same = simulate(sim.rng, &same_customers, runs);
+    at_level(&sim, same.naive, runs, "the same customers answer: naive");
+    at_level(&sim, same.corrected, runs, "the same customers answer: post-stratified");
+    at_level(&sim, same.rates, runs, "the same customers answer: rates");
+    at_level(&sim, same.composition, runs, "the same customers answer: composition");
     printf("# without any effect or bias the sign turns in %.3f of runs\n",
            (double)same.turned / runs);
-    say("limits around Lee's bounds hold the effect", bounds_hold(rng, runs), runs, 0.95, 1);
-    gsl_rng_free(rng);
-    printf("1..%d\n", said);
-    return failed > 0;
+    sim_at_least(&sim, bounds_hold(sim.rng, runs), runs, 0.95, "limits around Lee's bounds hold");
+    return sim_end(&sim);
 }
