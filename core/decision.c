@@ -225,6 +225,31 @@ static bool is_worse(const json_t *metric, const json_t *comparison)
     return is(comparison, "verdict", "worse");
 }
 
+/* The effect among those who answered a survey and the one corrected for who answered differ in
+ * sign: what of it is good news cannot be trusted. */
+static bool turns_sign(const json_t *comparison)
+{
+    return json_is_false(json_object_get(json_object_get(comparison, "response"), "sign_agrees"));
+}
+
+/* Better, and able to support shipping. */
+static bool is_sound_gain(const json_t *metric, const json_t *comparison)
+{
+    return is_better(metric, comparison) && !turns_sign(comparison);
+}
+
+static bool is_sound_within(const json_t *metric, const json_t *comparison)
+{
+    return is_within(metric, comparison) && !turns_sign(comparison);
+}
+
+/* Good news that cannot support shipping. */
+static bool is_turned(const json_t *metric, const json_t *comparison)
+{
+    return turns_sign(comparison) &&
+           (is_better(metric, comparison) || is_within(metric, comparison));
+}
+
 /* Harm is sure, though it may still be within the limit. */
 static bool is_harmed(const json_t *metric, const json_t *comparison)
 {
@@ -288,6 +313,55 @@ static void say_within(struct judge *judge, json_t *reason, const json_t *metric
     (void)judge;
     (void)comparison;
     say_limit(reason, metric, "within the limit of");
+}
+
+/* The segment whose corrected effect turns the sign, or NULL. */
+static const json_t *turning_segment(const json_t *response)
+{
+    size_t i;
+    json_t *row;
+    json_array_foreach(json_object_get(response, "by_segment"), i, row)
+    {
+        if (json_is_false(json_object_get(row, "sign_agrees")))
+            return row;
+    }
+    return NULL;
+}
+
+/* " by device", or nothing for a segment without a name or with a very long one. */
+static void segment_words(const json_t *row, char out[80])
+{
+    const char *name = word(row, "segment");
+    out[0] = '\0';
+    if (*name && strlen(name) < 70)
+        snprintf(out, 80, " by %s", name);
+}
+
+static void say_turned(struct judge *judge, json_t *reason, const json_t *metric,
+                       const json_t *comparison)
+{
+    const json_t *response = json_object_get(comparison, "response");
+    const json_t *turning = turning_segment(response);
+    json_t *naive = json_object_get(response, "naive");
+    json_t *corrected = json_object_get(turning, "post_stratified");
+    char before[WORDS_FIGURE], after[WORDS_FIGURE], by[80];
+    (void)judge;
+    words_effect(json_number_value(naive), false, word(metric, "unit"), before);
+    words_effect(json_number_value(corrected), false, word(metric, "unit"), after);
+    segment_words(turning, by);
+    say_more(reason,
+             ": %s among those who answered, but %s once weighted to everybody exposed%s; who "
+             "answers makes the difference, so it cannot support shipping",
+             before, after, by);
+    put_value(reason, "naive", json_incref(naive));
+    put_value(reason, "post_stratified", json_incref(corrected));
+}
+
+/* Surveys whose good news is not counted; a reason each. */
+static void explain_turned(struct judge *judge)
+{
+    explain(judge, "primary", "response-bias", is_turned, say_turned);
+    explain(judge, "guardrail", "response-bias", is_turned, say_turned);
 }
 
 /* --- how long it takes ---------------------------------------------------------------------- */
@@ -445,6 +519,7 @@ static json_t *rule_diverging(struct judge *judge)
         return NULL;
     explain(judge, "primary", "gain", is_better, NULL);
     explain(judge, "guardrail", "harm", is_harmed, say_perhaps);
+    explain_turned(judge);
     snprintf(headline, sizeof headline,
              "A person must decide on %s: it gains on the main metric and harms a guardrail.",
              judge->variant);
@@ -456,13 +531,19 @@ static bool is_open(const json_t *metric, const json_t *comparison)
     return !is_within(metric, comparison);
 }
 
+static bool is_unsound(const json_t *metric, const json_t *comparison)
+{
+    return !is_sound_within(metric, comparison);
+}
+
 static json_t *rule_ship(struct judge *judge)
 {
     char headline[200];
-    if (!count_if(judge, "primary", is_better) || count_if(judge, "guardrail", is_open))
+    if (!count_if(judge, "primary", is_sound_gain) || count_if(judge, "guardrail", is_unsound))
         return NULL;
-    explain(judge, "primary", "gain", is_better, NULL);
+    explain(judge, "primary", "gain", is_sound_gain, NULL);
     explain(judge, "guardrail", "within-limit", is_within, say_within);
+    explain_turned(judge);
     snprintf(headline, sizeof headline, "Ship %s: the main metric is better%s.", judge->variant,
              count_if(judge, "guardrail", any_of) ? ", and every guardrail is within its limit"
                                                   : "");
@@ -472,14 +553,16 @@ static json_t *rule_ship(struct judge *judge)
 static json_t *rule_unpowered(struct judge *judge)
 {
     char headline[200];
-    if (!count_if(judge, "primary", is_better))
+    if (!count_if(judge, "primary", is_sound_gain))
         return NULL;
-    explain(judge, "primary", "gain", is_better, NULL);
+    explain(judge, "primary", "gain", is_sound_gain, NULL);
     explain(judge, "guardrail", "not-yet-known", is_open, say_open);
+    explain_turned(judge);
     if (!isfinite(judge->days_low))
         judge->days_low = -1;
-    snprintf(headline, sizeof headline,
-             "%s is better on the main metric, but a guardrail is not yet known.", judge->variant);
+    snprintf(headline, sizeof headline, "%s is better on the main metric, but a guardrail %s.",
+             judge->variant,
+             count_if(judge, "guardrail", is_open) ? "is not yet known" : "turns with who answers");
     return decide(judge, "unpowered", headline);
 }
 
@@ -564,6 +647,7 @@ static json_t *rule_your_call(struct judge *judge)
         judge->variant = word(row, "variant");
         explain(judge, "primary", "open", any_of, say_risks);
         explain(judge, "guardrail", "guardrail", any_of, say_risk_of_guardrail);
+        explain_turned(judge);
     }
     judge->variant = NULL;
     return decide(judge, "your-call",
@@ -583,6 +667,7 @@ static json_t *keep_running(struct judge *judge)
     {
         judge->variant = word(row, "variant");
         explain(judge, "primary", "unclear", is_unclear, say_unclear);
+        explain_turned(judge);
     }
     judge->variant = NULL;
     return decide(judge, "keep-running", "Keep running: we cannot tell yet.");

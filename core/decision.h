@@ -25,6 +25,11 @@ struct decision_input {
  * expected_days_left: [low, high] or null (outlook.h), value_per_month: money or null}. `values`
  * hold the figures that the text names. New reference.
  *
+ * A survey whose effect among those who answered and whose corrected effect differ in sign
+ * (`response` of its comparison, study.h) cannot support `ship`, neither as the primary that gains
+ * nor as a guardrail within its limit: the next rule that holds decides, with a reason
+ * `response-bias`. What it says of harm stands.
+ *
  * With several treatments each is judged against the control by itself. A rule holds where it holds
  * for one of them, and the decision names the one with the best first primary metric; what is said
  * of all of them together (stop, your call, keep running) names none. A variant that is to be

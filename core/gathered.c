@@ -235,6 +235,18 @@ static json_t *arm_json(const struct metric *metric, const struct tally *t)
     return arm;
 }
 
+/* Surveys that the study takes as scores; everybody exposed is asked. */
+static bool is_score(const struct metric *metric)
+{
+    return metric->kind == METRIC_NPS || metric->kind == METRIC_CSAT;
+}
+
+static int64_t exposed_in(const struct gathered *g, int epoch, size_t variant)
+{
+    return epoch < 0 ? gathered_total(g, 0, NULL, variant).n
+                     : gathered_epoch(g, (size_t)epoch, 0, NULL, variant).n;
+}
+
 static json_t *arms_json(const struct gathered *g, const struct metric *metric, int epoch,
                          const struct segment_value *in)
 {
@@ -246,7 +258,10 @@ static json_t *arms_json(const struct gathered *g, const struct metric *metric, 
         }
         struct tally t = epoch < 0 ? gathered_total(g, metric->number, in, v)
                                    : gathered_epoch(g, (size_t)epoch, metric->number, in, v);
-        json_array_append_new(arms, arm_json(metric, &t));
+        json_t *arm = arm_json(metric, &t);
+        if (is_score(metric) && !in)
+            json_object_set_new(arm, "asked", json_integer((json_int_t)exposed_in(g, epoch, v)));
+        json_array_append_new(arms, arm);
     }
     return arms;
 }
@@ -283,6 +298,102 @@ static json_t *segments_json(const struct gathered *g, const struct metric *metr
     return list;
 }
 
+/* --- who answered --- */
+
+/* A stratum of a segment, made up of tallies by variant: who was exposed, and the answers. */
+struct stratum {
+    struct tally *exposed, *answers;
+};
+
+static struct stratum stratum_new(const struct gathered *g)
+{
+    size_t count = g->experiment->variant_count;
+    return (struct stratum){xcalloc(count, sizeof(struct tally)),
+                            xcalloc(count, sizeof(struct tally))};
+}
+
+static void stratum_free(struct stratum *stratum)
+{
+    free(stratum->exposed);
+    free(stratum->answers);
+}
+
+/* Sets it to the tallies of one value; `in` NULL: of all. */
+static void stratum_fill(struct stratum *stratum, const struct gathered *g,
+                         const struct metric *metric, const struct segment_value *in)
+{
+    for (size_t v = 0; v < g->experiment->variant_count; v++) {
+        stratum->exposed[v] = gathered_total(g, 0, in, v);
+        stratum->answers[v] = gathered_total(g, metric->number, in, v);
+    }
+}
+
+/* Takes the counts of `part` from those of `rest`. False where more is taken than there is. */
+static bool stratum_take(struct stratum *rest, const struct stratum *part, size_t variants)
+{
+    bool fine = true;
+    for (size_t v = 0; v < variants; v++) {
+        rest->exposed[v].n -= part->exposed[v].n;
+        rest->answers[v].n -= part->answers[v].n;
+        fine = fine && rest->answers[v].n >= 0 && rest->exposed[v].n >= rest->answers[v].n;
+        for (int s = 0; s < TALLY_SCORES; s++) {
+            rest->answers[v].scores[s] -= part->answers[v].scores[s];
+            fine = fine && rest->answers[v].scores[s] >= 0;
+        }
+    }
+    return fine;
+}
+
+static json_t *stratum_json(const struct gathered *g, const struct metric *metric,
+                            const char *segment, struct slice name, const struct stratum *stratum)
+{
+    json_t *exposed = json_array(), *arms = json_array();
+    for (size_t v = 0; v < g->experiment->variant_count; v++) {
+        json_array_append_new(exposed, json_integer((json_int_t)stratum->exposed[v].n));
+        json_array_append_new(arms, arm_json(metric, &stratum->answers[v]));
+    }
+    return json_pack("{s:s, s:s%, s:o, s:o}", "segment", segment, "stratum", name.ptr, name.len,
+                     "exposed", exposed, "arms", arms);
+}
+
+/* Adds the strata of one segment. Whoever is in none of the values that are listed (there are too
+ * many, or they are being counted anew) is in one stratum of its own without a name, which no value
+ * has, so that strata sum to all. Where tallies contradict each other the segment is left out. */
+static void put_strata(json_t *list, const struct gathered *g, const struct metric *metric,
+                       const char *segment)
+{
+    struct stratum rest = stratum_new(g), part = stratum_new(g);
+    json_t *rows = json_array();
+    bool fine = true;
+    int64_t left = 0;
+    stratum_fill(&rest, g, metric, NULL);
+    for (size_t i = 0; i < g->value_count && i < SEGMENT_VALUES_MAX; i++) {
+        const struct segment_value *value = &g->values[i];
+        if (!slice_is(value->segment, segment) || value->value.len == 0)
+            continue;
+        stratum_fill(&part, g, metric, value);
+        fine = stratum_take(&rest, &part, g->experiment->variant_count) && fine;
+        json_array_append_new(rows, stratum_json(g, metric, segment, value->value, &part));
+    }
+    for (size_t v = 0; v < g->experiment->variant_count; v++)
+        left += rest.exposed[v].n;
+    if (left > 0)
+        json_array_append_new(rows, stratum_json(g, metric, segment, slice_of(""), &rest));
+    if (fine)
+        json_array_extend(list, rows);
+    json_decref(rows);
+    stratum_free(&rest);
+    stratum_free(&part);
+}
+
+static json_t *respondents_json(const struct gathered *g, const struct metric *metric)
+{
+    json_t *list = json_array();
+    for (size_t s = 0; s < g->experiment->segment_count; s++)
+        put_strata(list, g, metric, g->experiment->segments[s]);
+    return list;
+}
+
 static bool small_survey(const struct gathered *g, const struct metric *metric)
 {
     for (size_t v = 0; v < g->experiment->variant_count; v++)
@@ -294,9 +405,8 @@ static bool small_survey(const struct gathered *g, const struct metric *metric)
 /* Whether the method depends on how many have answered. */
 static bool two_methods(const struct gathered *g, const struct metric *metric)
 {
-    bool survey = metric->kind == METRIC_NPS || metric->kind == METRIC_CSAT;
     const struct design *design = &g->present->design;
-    return survey && design->method == METHOD_SEQUENTIAL && design->sides == SIDES_TWO;
+    return is_score(metric) && design->method == METHOD_SEQUENTIAL && design->sides == SIDES_TWO;
 }
 
 static enum design_method method_for(const struct gathered *g, const struct metric *metric)
@@ -339,8 +449,8 @@ double gathered_alpha(const struct gathered *g, const struct metric *metric, enu
 
 static bool absolute_effect(const struct gathered *g, const struct metric *metric)
 {
-    return metric->kind == METRIC_NPS || metric->kind == METRIC_CSAT ||
-           method_for(g, metric) == METHOD_EXACT || g->present->design.effect == EFFECT_ABSOLUTE;
+    return is_score(metric) || method_for(g, metric) == METHOD_EXACT ||
+           g->present->design.effect == EFFECT_ABSOLUTE;
 }
 
 /* The margin in the units of the effect. Surveys give it in points, of which the effect of csat is
@@ -509,6 +619,8 @@ static json_t *metric_study(const struct gathered *g, const struct metric *metri
         json_object_set_new(row, "looks", looks_json(g, metric));
     if (g->value_count)
         json_object_set_new(row, "segments", segments_json(g, metric));
+    if (is_score(metric) && g->experiment->segment_count)
+        json_object_set_new(row, "respondents", respondents_json(g, metric));
     return row;
 }
 
@@ -564,6 +676,10 @@ static json_t *study_design(const struct gathered *g)
         design->tuning, "mixture_variance", design->mixture_variance, "correction",
         design_correction_word(design->correction), "best_arm", design->best_arm, "prior", "mean",
         design->prior_mean, "sd", design->prior_sd, "proper", design->prior_proper);
+    /* The delta method errs far too often where few have come and somebody looks again and again.
+     */
+    if (design_is_anytime(design))
+        json_object_set_new(object, "relative", json_string("fieller"));
     if (design->method == METHOD_SCHEDULED)
         json_object_set_new(object, "schedule",
                             json_pack("{s:I, s:I, s:b}", "horizon", (json_int_t)design->horizon,

@@ -11,6 +11,7 @@
 #include "core/json.h"
 #include "core/text.h"
 #include "core/when.h"
+#include "stats/response.h"
 #include "stats/srm.h"
 
 /* Without an event for this long a running experiment is likely cut off. */
@@ -146,28 +147,54 @@ static void check_events(json_t *report, const struct health_input *input)
                   (json_int_t)input->rejected));
 }
 
-/* Do all variants answer a survey alike? The answers must split as the exposed do; the sequential
- * test of the sample ratio may be read at every look. */
-static bool answers_differ(const json_t *answers, double *p)
+/* Do all variants answer a survey alike? At every look; the study's `response` has no ces. */
+static double answers_p_value(const json_t *answers)
 {
     size_t arms = json_array_size(answers), i;
     double *counts = xcalloc(arms + 1, sizeof *counts), *asked = xcalloc(arms + 1, sizeof *asked);
-    double all = 0;
     json_t *row;
     json_array_foreach(answers, i, row)
     {
         counts[i] = json_number_value(json_object_get(row, "n"));
         asked[i] = json_number_value(json_object_get(row, "asked"));
-        all += asked[i];
     }
-    *p = 1;
-    if (all > 0) {
-        struct srm test = srm_test(counts, asked, arms);
-        *p = srm_sequential_p_value(&test);
-    }
+    double p = response_sequential(counts, asked, arms);
     free(counts);
     free(asked);
-    return *p < SRM_ALARM;
+    return p;
+}
+
+/* Who answers differs most clearly so: by which segment, in which variant, and whether that turns
+ * the sign of an effect. */
+struct unlike {
+    double p_value; /* of one look, times how many were looked at; 1 where there is none */
+    const char *segment, *variant;
+    bool turns;
+};
+
+static struct unlike unlike_of(const json_t *metric)
+{
+    struct unlike unlike = {.p_value = 1};
+    size_t i, j, looked_at = 0;
+    json_t *row, *balance;
+    double least = 1;
+    json_array_foreach(json_object_get(metric, "comparisons"), i, row)
+    {
+        const json_t *response = json_object_get(row, "response");
+        unlike.turns = unlike.turns || json_is_false(json_object_get(response, "sign_agrees"));
+        json_array_foreach(json_object_get(response, "balance"), j, balance)
+        {
+            const json_t *p = json_object_get(json_object_get(balance, "composition"), "p_value");
+            looked_at += json_is_number(p);
+            if (!json_is_number(p) || json_number_value(p) >= least)
+                continue;
+            least = json_number_value(p);
+            unlike.segment = word(balance, "segment");
+            unlike.variant = word(row, "variant");
+        }
+    }
+    unlike.p_value = looked_at ? fmin(1, least * (double)looked_at) : 1;
+    return unlike;
 }
 
 /* "CSAT 12.1% and 10.3%". */
@@ -185,34 +212,60 @@ static void rate_words(const json_t *metric, struct text *out)
     }
 }
 
+/* "CSAT of b by device". */
+static void unlike_words(const json_t *metric, const struct unlike *unlike, struct text *out)
+{
+    text_printf(out, "%s of %s by %s%s", word(metric, "name"), unlike->variant, unlike->segment,
+                unlike->turns ? ", which turns the sign of an effect" : "");
+}
+
+/* Adds to a list in words. */
+static struct text *listed(struct text *list, const char *beginning)
+{
+    text_puts(list, list->len ? "; " : beginning);
+    return list;
+}
+
+static json_t *answers_evidence(const json_t *metric, double p, const struct unlike *unlike)
+{
+    return json_pack("{s:s, s:f, s:b, s:f, s:b, s:s?, s:b}", "metric", word(metric, "key"),
+                     "p_value", p, "differs", p < SRM_ALARM, "composition_p_value", unlike->p_value,
+                     "composition_differs", unlike->p_value < SRM_ALARM, "segment", unlike->segment,
+                     "sign_turns", unlike->turns);
+}
+
 static void check_answers(json_t *report, const struct health_input *input)
 {
-    struct text text;
+    struct text alike, rates, others;
     size_t i;
     json_t *metric, *evidence = json_array();
-    bool differ = false;
-    text_init(&text, 2000);
+    text_init(&alike, 2000);
+    text_init(&rates, 2000);
+    text_init(&others, 2000);
     json_array_foreach(input->metrics, i, metric)
     {
         const json_t *answers = json_object_get(metric, "answers");
-        double p;
         if (!answers)
             continue;
-        bool here = answers_differ(answers, &p);
-        json_array_append_new(evidence, json_pack("{s:s, s:f, s:b}", "metric", word(metric, "key"),
-                                                  "p_value", p, "differs", here));
-        if (here && !differ)
-            text_clear(&text);
-        if (here == differ || (here && !differ)) {
-            text_puts(&text, text.len ? "; " : here ? "Variants answer unlike: " : "Answered: ");
-            rate_words(metric, &text);
-        }
-        differ = differ || here;
+        double p = answers_p_value(answers);
+        struct unlike unlike = unlike_of(metric);
+        json_array_append_new(evidence, answers_evidence(metric, p, &unlike));
+        rate_words(metric, p < SRM_ALARM ? listed(&rates, "Variants answer unlike: ")
+                                         : listed(&alike, "Answered: "));
+        if (unlike.p_value < SRM_ALARM)
+            unlike_words(metric, &unlike, listed(&others, "Other customers answer: "));
     }
+    bool warn = rates.len || others.len;
+    if (rates.len && others.len)
+        text_puts(&rates, "; ");
+    text_puts(&rates, others.len ? others.ptr : "");
     if (json_array_size(evidence) > 0)
-        add(report, input, "answers", differ ? "warn" : "ok", text.ptr, json_incref(evidence));
+        add(report, input, "answers", warn ? "warn" : "ok", warn ? rates.ptr : alike.ptr,
+            json_incref(evidence));
     json_decref(evidence);
-    text_release(&text);
+    text_release(&alike);
+    text_release(&rates);
+    text_release(&others);
 }
 
 static void check_drift(json_t *report, const struct health_input *input)

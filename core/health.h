@@ -24,7 +24,12 @@ struct health_input {
     const json_t *before;     /* this report of the last look, or NULL: dates what stays wrong */
 };
 
-/* [{id, status, text, since, evidence}]: ids sample-ratio, crossovers, events, answers (where a
+/* Answers warn where variants answer a survey unlike (sequential, stats/response.h), or where other
+ * customers answer it in one variant than in the control: composition by the segments, corrected
+ * for how many were looked at, p below SRM_ALARM. The latter test is one of a single look, so that
+ * it warns falsely more often than one time in a thousand over many looks.
+ *
+ * [{id, status, text, since, evidence}]: ids sample-ratio, crossovers, events, answers (where a
  * survey is asked), drift; status ok, warn or fail; since when it is not ok, else null. New
  * reference. */
 json_t *health_report(const struct health_input *input);

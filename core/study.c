@@ -6,6 +6,7 @@
 
 #include "core/study_parts.h"
 #include "stats/exact.h"
+#include "stats/fieller.h"
 #include "stats/fixed.h"
 #include "stats/msprt.h"
 #include "stats/multiple.h"
@@ -70,8 +71,7 @@ static void compare_bayesian(const struct study_settings *settings, const struct
 }
 
 /* The boundaries of a metric's level are the same for all its comparisons. */
-static void compare_group(struct study *study, const struct study_settings *settings,
-                          const struct effect *effect, struct study_comparison *out)
+static double boundary_of(struct study *study, const struct study_settings *settings)
 {
     const struct group *group = &study->spending.group;
     enum sides sides = (enum sides)settings->sides;
@@ -83,48 +83,73 @@ static void compare_group(struct study *study, const struct study_settings *sett
         *boundary = (struct study_boundary){true, settings->alpha, sides,
                                             critical[study->spending.look - 1]};
     }
-    out->has_critical = true;
-    out->critical = boundary->critical;
-    out->inference.interval =
-        group_interval(effect->estimate, effect->se, boundary->critical, sides);
-    out->significant = group_crosses(effect->estimate, effect->se, boundary->critical, sides);
+    return boundary->critical;
+}
+
+/* The test of an estimate with its error. Of the effect only units and df count, and its own se, in
+ * whose units a mixture's variance is given. */
+static struct inference test_of(const struct study *study, const struct study_settings *settings,
+                                const struct effect *effect, double estimate, double se)
+{
+    enum sides sides = (enum sides)settings->sides;
+    double alpha = settings->alpha, scale = se / effect->se;
+    switch (settings->method) {
+    case STUDY_FIXED:
+        return fixed_test(estimate, se, effect->df, alpha, sides);
+    case STUDY_SEQUENTIAL:
+        return sequential_test(estimate, se, effect->units, alpha, settings->tuning, sides);
+    case STUDY_MSPRT:
+        return msprt_test(estimate, se, settings->mixture_variance * scale * scale, alpha);
+    case STUDY_GROUP_SEQUENTIAL:
+        return (struct inference){
+            .interval = group_interval(estimate, se, study->boundary.critical, sides)};
+    case STUDY_SCHEDULED: /* what has no looks of its own */
+        return sequential_test(estimate, se, effect->units, alpha, study->schedule.horizon, sides);
+    default:
+        error_fatal("method %d was read but is not computed", settings->method);
+    }
+}
+
+bool study_by_fieller(const struct study_settings *settings)
+{
+    return settings->fieller && settings->effect == EFFECT_RELATIVE;
+}
+
+struct interval study_range(const struct study_settings *settings, const struct effect *effect,
+                            double q)
+{
+    enum sides sides = (enum sides)settings->sides;
+    return study_by_fieller(settings) ? fieller_interval(effect, q, sides)
+                                      : inference_interval(effect->estimate, q * effect->se, sides);
+}
+
+/* The statistic and its width in standard errors say all; the range is Fieller's of that width. */
+static struct inference test_by_fieller(const struct study *study,
+                                        const struct study_settings *settings,
+                                        const struct effect *effect)
+{
+    struct inference inference = test_of(study, settings, effect, fieller_statistic(effect), 1);
+    struct interval width = test_of(study, settings, effect, 0, 1).interval;
+    inference.interval = study_range(settings, effect, fmax(width.high, -width.low));
+    return inference;
 }
 
 void study_infer(struct study *study, const struct study_settings *settings, int goal,
                  const struct effect *effect, struct study_comparison *out)
 {
-    out->problem = effect->problem;
-    out->estimate = effect->estimate;
-    out->has_se = true;
-    out->effect = *effect;
-    if (effect->problem)
-        return;
-    enum sides sides = (enum sides)settings->sides;
-    switch (settings->method) {
-    case STUDY_FIXED:
-        out->inference =
-            fixed_test(effect->estimate, effect->se, effect->df, settings->alpha, sides);
-        break;
-    case STUDY_SEQUENTIAL:
-        out->inference = sequential_test(effect->estimate, effect->se, effect->units,
-                                         settings->alpha, settings->tuning, sides);
-        break;
-    case STUDY_MSPRT:
-        out->inference =
-            msprt_test(effect->estimate, effect->se, settings->mixture_variance, settings->alpha);
-        break;
-    case STUDY_GROUP_SEQUENTIAL:
-        compare_group(study, settings, effect, out);
-        break;
-    case STUDY_BAYESIAN:
+    if (settings->method == STUDY_BAYESIAN) {
         compare_bayesian(settings, effect, goal, out);
-        break;
-    case STUDY_SCHEDULED:
-        out->inference = study_segment_scheduled(study, settings, effect);
-        break;
-    default:
-        error_fatal("method %d was read but is not computed", settings->method);
+        return;
     }
+    bool group = settings->method == STUDY_GROUP_SEQUENTIAL, fieller = study_by_fieller(settings);
+    double estimate = fieller ? fieller_statistic(effect) : effect->estimate;
+    double se = fieller ? 1 : effect->se;
+    out->has_critical = group;
+    out->critical = group ? boundary_of(study, settings) : 0;
+    out->inference = fieller ? test_by_fieller(study, settings, effect)
+                             : test_of(study, settings, effect, estimate, se);
+    out->significant =
+        group && group_crosses(estimate, se, out->critical, (enum sides)settings->sides);
 }
 
 /* The methods that need an effect with its standard error. */
@@ -134,11 +159,16 @@ static void compare_normal(struct study *study, const struct study_metric *metri
 {
     const struct study_settings *settings = &metric->settings;
     struct effect effect = effect_between(strata, count, (enum effect_scale)settings->effect);
-    study_infer(study, settings, metric->goal, &effect, out);
-    if (settings->method == STUDY_SCHEDULED && whole && !out->problem) {
-        out->inference = (struct inference){.has_p_value = false};
+    out->problem = effect.problem;
+    out->estimate = effect.estimate;
+    out->has_se = true;
+    out->effect = effect;
+    if (effect.problem)
+        return;
+    if (settings->method == STUDY_SCHEDULED && whole)
         study_compare_scheduled(study, metric, variant, out);
-    }
+    else
+        study_infer(study, settings, metric->goal, &effect, out);
 }
 
 static void compare(struct study *study, const struct study_metric *metric, struct study_arms *arms,

@@ -5,12 +5,15 @@
  *
  * A study:
  *   design     all optional. method (sequential), alpha (0.05), sides (two), effect (relative),
- *              tuning (5000), correction (none); mixture_variance, prior, spending, best_arm
+ *              tuning (5000), correction (none); mixture_variance, prior, spending, best_arm,
+ * schedule; relative: delta (the default) or fieller, by which the range of a relative effect is
+ *              Fieller's and its test that of the absolute one (stats/fieller.h)
  *   variants   the first is the control: key, weight (1), exposed (in all or in none), levels (in
  *              all or in none): the level of each factor, {"layout": "grid", "tone": "soft"}
  *   metrics    key, kind, goal (increase), arms in the order of the variants, or strata:
  *              [{key, arms}]; method, effect, alpha and sides override the design; role; margin;
- *              segments: [{segment, value, arms or strata}]; before
+ *              segments: [{segment, value, arms or strata}]; before; respondents of nps and csat,
+ *              whose arms may carry asked
  *   srm_strata optional, instead of variants[].exposed, where weights changed on the way:
  *              [{"key": "epoch-1", "weights": [1, 1], "exposed": [4040, 3960]}], one item a variant
  *              in both lists. Each stratum is tested against its own weights, and the statistics
@@ -67,8 +70,32 @@
  * metric, to all where none has a role; stats/bestarm.h. Without an estimate for one of the
  * variants there is none for any, and `error` says which. At most 256 variants.
  *
- * All methods are available. asked and respondents are refused with ERROR_UNSUPPORTED and their
- * place.
+ * Who answered (stats/response.h), for nps and csat. `asked`: how many an arm's answers are of, in
+ * all arms or in none. `respondents`: strata of recorded segments,
+ *     [{"segment": "device", "stratum": "ios", "exposed": [900, 910], "arms": [...]}]
+ * with exposed and arms one item a variant. Rows of one segment (its name may be left out) are one
+ * stratification, and their arms must sum to the metric's: what has no value of the segment is a
+ * stratum too. Without `asked` those exposed in the first segment count as asked. Each comparison
+ * then has `response`, all absolute, of this look alone and with the metric's strata pooled:
+ *     rates [control, treatment], statistic, df, p_value   do both answer alike?
+ *     naive              the difference among those who answered
+ *     post_stratified, post_stratified_se, post_stratified_interval, post_stratified_by
+ *                        the effect corrected by the segment whose respondents differ most clearly
+ *                        between the arms (least p-value of composition); null without respondents
+ *     sign_agrees        false where any segment's corrected effect has another sign than the naive
+ *                        one; 0 has every sign; null where nothing can be compared
+ *     balance            [{segment, control, treatment, composition}], each {statistic, df,
+ *                        p_value}: those who answered against those exposed, by stratum, in each
+ *                        arm; and the arms' respondents against each other
+ *     by_segment         [{segment, post_stratified..., strata, merged, sign_agrees}]
+ *     lee [low, high], lee_interval, lee_trimmed {variant, share}
+ *                        bounds on the effect on those who would answer in either arm, and limits
+ *                        around both
+ * Intervals are by the metric's method; exact is read as sequential, bounds take no prior, and the
+ * mixture of msprt is in the units of the metric's effect. A proper prior draws the interval alone,
+ * not the figure that it stands beside. What is null says why in post_stratified_error and
+ * lee_error. The metric has `response` {rates, statistic, df, p_value,
+ * sequential_p_value} of all arms together; the last may be read at every look.
  *
  * Choices where the words leave one:
  *   - strata: a stratum with fewer than 2 units in an arm joins the one before it, the first the
@@ -99,7 +126,7 @@
 #include "core/error.h"
 
 /* Analyses a study. Returns a new report (the caller owns it: json_decref), or NULL with *err:
- * ERROR_INVALID or ERROR_UNSUPPORTED, and the place. `study` is only read; thread-safe as long as
+ * ERROR_INVALID and the place. `study` is only read; thread-safe as long as
  * nobody changes it meanwhile. No figure of a report is NaN or infinite: a figure that there is not
  * is null, and a comparison without an estimate has "error". */
 json_t *study_analyze(json_t *study, struct error *err);

@@ -112,8 +112,6 @@ static bool read_ratio(const struct arm *arm)
 static bool read_nps(const struct arm *arm)
 {
     double promoters, passives, detractors;
-    if (study_given(arm->json, "asked"))
-        return study_unavailable(arm->place, "asked", arm->err);
     if (!study_read_count(arm->json, arm->place, "promoters", &promoters, arm->err) ||
         !study_read_count(arm->json, arm->place, "passives", &passives, arm->err) ||
         !study_read_count(arm->json, arm->place, "detractors", &detractors, arm->err))
@@ -125,8 +123,6 @@ static bool read_nps(const struct arm *arm)
 static bool read_csat(const struct arm *arm)
 {
     double scores[5];
-    if (study_given(arm->json, "asked"))
-        return study_unavailable(arm->place, "asked", arm->err);
     if (!study_read_counts(arm->json, arm->place, "scores", 5, scores, arm->err))
         return false;
     *arm->out = moments_of_csat(scores);
@@ -242,7 +238,8 @@ static bool read_segment(struct study_reader *reader, json_t *json, const struct
     return json_check_fields(json, place, fields, reader->err) &&
            study_read_key(json, place, "segment", 1, &out->segment, reader->err) &&
            study_read_key(json, place, "value", 0, &out->value, reader->err) &&
-           study_read_arms(reader, json, place, kind, &out->arms);
+           study_read_arms(reader, json, place, kind, &out->arms) &&
+           study_read_asked(reader, json, place, &out->arms);
 }
 
 /* Puts the values of each segment together, in the order of first appearance: a stable sort by the

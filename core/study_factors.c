@@ -180,6 +180,8 @@ static struct factorial_effect infer(const struct factored *factored, size_t fac
                        (enum effect_scale)factored->settings.effect);
     if (main.problem)
         return main;
+    comparison->estimate = main.effect.estimate;
+    comparison->effect = main.effect;
     study_infer(factored->study, &factored->settings, factored->metric->goal, &main.effect,
                 comparison);
     if (comparison->problem)

@@ -55,6 +55,7 @@ struct study_settings {
     double tuning;
     double mixture_variance;
     struct prior prior; /* on the relative effect */
+    bool fieller;       /* see study_by_fieller */
 };
 
 /* The design's plan of looks, for group-sequential. */
@@ -113,10 +114,19 @@ struct study_arms {
     struct sketch **bins;                 /* the same, for a metric by bins; else NULL */
     bool pooled;                          /* there were several strata, made one */
     struct study_comparison *comparisons; /* [variant - 1] */
+    double *asked;                        /* [variant], all strata together; NULL: not given */
 };
 
 struct study_segment {
     const char *segment, *value;
+    struct study_arms arms;
+};
+
+/* One stratum of a recorded segment: who was exposed, and the answers of those who answered. */
+struct study_respondents {
+    const char *segment, *stratum; /* segment "": it has no name */
+    size_t group;                  /* which segment: in the order in which they are first named */
+    double *exposed;               /* [variant] */
     struct study_arms arms;
 };
 
@@ -137,6 +147,8 @@ struct study_metric {
     bool has_segments;
     struct study_segment *segments;
     size_t segment_count;
+    struct study_respondents *respondents;
+    size_t respondent_count, respondent_groups;
 };
 
 struct study_variant {
@@ -188,8 +200,6 @@ struct study_reader {
 
 /* Whether a member is there and not null. */
 bool study_given(json_t *object, const char *name);
-/* Says that `name` "is not available in this version"; false. */
-bool study_unavailable(const struct json_place *place, const char *name, struct error *err);
 /* A number above 0; *out stays where it is not given. */
 bool study_read_positive(json_t *object, const struct json_place *place, const char *name,
                          double *out, struct error *err);
@@ -221,12 +231,6 @@ bool study_read_before(struct study_reader *reader, json_t *json, const struct j
                        struct study_metric *metric);
 void study_narrow(struct study_comparison *comparison, const struct study_before *before);
 
-/* An effect with its standard error by the method of `settings`, into a zeroed *out (study.c):
- * inference, and for some methods estimate and se. Reads estimate, se, df, units and base of the
- * effect, wherever they come from. */
-void study_infer(struct study *study, const struct study_settings *settings, int goal,
-                 const struct effect *effect, struct study_comparison *out);
-
 /* Strata of all arms (study_cells.c), merged so that each has 2 units in every arm that has as many
  * at all. */
 struct study_merged {
@@ -254,18 +258,15 @@ bool study_judge_best(const struct study_reader *reader);
 bool study_has_best(const struct study *study, const struct study_metric *metric);
 json_t *study_best_report(struct study *study, const struct study_metric *metric);
 
-/* `design.schedule`, `looks` of a metric, a comparison by them (its effect is computed), a
- * segment's value, which has no looks of its own and is read by the sequential method, and what to
- * go on from (study_schedule.c). */
+/* `design.schedule`, `looks` of a metric, a comparison by them (its effect is computed), and
+ * what to go on from (study_schedule.c). What has no looks of its own, as a segment's value, is
+ * read by the sequential method. */
 bool study_read_schedule(struct study *study, json_t *design, const struct json_place *place,
                          struct error *err);
 bool study_read_looks(struct study_reader *reader, json_t *json, const struct json_place *place,
                       struct study_metric *metric);
 void study_compare_scheduled(struct study *study, const struct study_metric *metric, size_t variant,
                              struct study_comparison *out);
-struct inference study_segment_scheduled(const struct study *study,
-                                         const struct study_settings *settings,
-                                         const struct effect *effect);
 json_t *study_looks_report(const struct study_looks *looks);
 
 /* {computed, assumption, source}: what the figures of a metric are, in words (study_text.c). */
@@ -287,6 +288,26 @@ void study_compare_quantile(const struct study_metric *metric, const struct stud
 json_t *study_quantile_arms(const struct study *study, const struct study_metric *metric,
                             const struct study_arms *arms);
 void study_report_bins(json_t *report, const struct study_metric *metric);
+/* Whether the range of the effect is Fieller's: it is relative, and that was asked for. Bayesian
+ * takes no notice of it. */
+bool study_by_fieller(const struct study_settings *settings);
+/* The range that is q standard errors wide to either side. */
+struct interval study_range(const struct study_settings *settings, const struct effect *effect,
+                            double q);
+/* What a method says of an effect that is fine: fills `out` but for has_se (study.c). */
+void study_infer(struct study *study, const struct study_settings *settings, int goal,
+                 const struct effect *effect, struct study_comparison *out);
+
+/* Who answered (study_response.c). `asked` of the arms that `object` has, whose answers are read;
+ * `respondents` of a metric, once its arms are read. */
+bool study_read_asked(struct study_reader *reader, json_t *object, const struct json_place *place,
+                      struct study_arms *arms);
+bool study_read_respondents(struct study_reader *reader, json_t *json,
+                            const struct json_place *place, struct study_metric *metric);
+/* `response` of a comparison, and of a metric, for arms that have `asked`. New references. */
+json_t *study_response(struct study *study, const struct study_metric *metric,
+                       const struct study_arms *arms, size_t variant);
+json_t *study_response_rates(struct study *study, const struct study_arms *arms);
 
 /* Fills a zeroed *study. False with *err on bad input; the caller releases the arena either way. */
 bool study_read(json_t *json, struct study *study, struct error *err);

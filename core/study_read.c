@@ -14,6 +14,7 @@ const char *const study_kind_words[] = {"binary", "mean", "ratio", "nps", "csat"
 const char *const study_effect_words[] = {"relative", "absolute", NULL};
 const char *const study_sides_words[] = {"two", "greater", "less", NULL};
 const char *const study_correction_words[] = {"none", "holm", "bh", "e-bh", NULL};
+static const char *const relative_words[] = {"delta", "fieller", NULL};
 static const char *const goal_words[] = {"increase", "decrease", NULL};
 static const char *const role_words[] = {"primary", "guardrail", "secondary", NULL};
 static const char *const spending_words[] = {"obrien-fleming", "pocock", "kim-demets",
@@ -38,13 +39,6 @@ enum { KEY_BYTES_MAX = 1000, LOOKS_MAX = 500 };
 
 /* Information times closer than this make boundaries dear and tell nothing. */
 static const double time_step = 1e-4;
-
-bool study_unavailable(const struct json_place *place, const char *name, struct error *err)
-{
-    json_fail_at(place, name, err, "is not available in this version");
-    err->code = ERROR_UNSUPPORTED;
-    return false;
-}
 
 bool study_given(json_t *object, const char *name)
 {
@@ -212,27 +206,33 @@ bool study_read_spending(struct study *study, json_t *design, const struct json_
 
 static bool read_design(struct study_reader *reader, json_t *json)
 {
-    static const char *const fields[] = {"method",     "alpha",    "sides",    "effect",
-                                         "tuning",     "prior",    "spending", "mixture_variance",
-                                         "correction", "best_arm", "schedule", NULL};
+    static const char *const fields[] = {
+        "method",           "alpha",      "sides",    "effect",   "tuning",   "prior", "spending",
+        "mixture_variance", "correction", "best_arm", "schedule", "relative", NULL};
     struct error *err = reader->err;
     struct json_place place = json_member(JSON_TOP, "design");
+    int relative = 0;
     if (!json_read_object(json, JSON_TOP, "design", JSON_OPTIONAL, &reader->design, err))
         return false;
     json_t *design = reader->design;
     if (!design)
         return true;
-    return json_check_fields(design, &place, fields, err) &&
-           read_settings(design, &place, &reader->settings, err) &&
-           study_read_positive(design, &place, "tuning", &reader->settings.tuning, err) &&
-           study_read_positive(design, &place, "mixture_variance",
-                               &reader->settings.mixture_variance, err) &&
-           json_read_word(design, &place, "correction", JSON_OPTIONAL, study_correction_words,
-                          &reader->study->correction, err) &&
-           read_prior(design, &place, &reader->settings.prior, err) &&
-           study_read_spending(reader->study, design, &place, JSON_REQUIRED, err) &&
-           study_read_schedule(reader->study, design, &place, err) &&
-           json_read_bool(design, &place, "best_arm", JSON_OPTIONAL, &reader->study->best_arm, err);
+    if (!json_check_fields(design, &place, fields, err) ||
+        !read_settings(design, &place, &reader->settings, err) ||
+        !study_read_positive(design, &place, "tuning", &reader->settings.tuning, err) ||
+        !study_read_positive(design, &place, "mixture_variance", &reader->settings.mixture_variance,
+                             err) ||
+        !json_read_word(design, &place, "correction", JSON_OPTIONAL, study_correction_words,
+                        &reader->study->correction, err) ||
+        !read_prior(design, &place, &reader->settings.prior, err) ||
+        !study_read_spending(reader->study, design, &place, JSON_REQUIRED, err) ||
+        !study_read_schedule(reader->study, design, &place, err) ||
+        !json_read_word(design, &place, "relative", JSON_OPTIONAL, relative_words, &relative,
+                        err) ||
+        !json_read_bool(design, &place, "best_arm", JSON_OPTIONAL, &reader->study->best_arm, err))
+        return false;
+    reader->settings.fieller = relative == 1;
+    return true;
 }
 
 /* --- variants --- */
@@ -470,12 +470,12 @@ static bool read_metric(struct study_reader *reader, json_t *json, const struct 
         !read_settings(json, place, &metric->settings, err) ||
         !study_read_bin_fields(json, place, metric, err))
         return false;
-    if (study_given(json, "respondents"))
-        return study_unavailable(place, "respondents", err);
     struct judged judged = {reader, json, place, metric};
     reader->metric = metric;
     reader->bins_covariate = -1;
     return judge(&judged) && study_read_arms(reader, json, place, metric->kind, &metric->arms) &&
+           study_read_asked(reader, json, place, &metric->arms) &&
+           study_read_respondents(reader, json, place, metric) &&
            study_read_before(reader, json, place, metric) &&
            study_read_looks(reader, json, place, metric) &&
            study_read_segments(reader, json, place, metric) &&

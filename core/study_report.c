@@ -143,7 +143,7 @@ static void put_posterior(json_t *report, const struct study_comparison *compari
     put(report, "risk", risk);
 }
 
-static json_t *comparison_report(const struct study *study, const struct study_metric *metric,
+static json_t *comparison_report(struct study *study, const struct study_metric *metric,
                                  const struct study_arms *arms, size_t variant)
 {
     const struct study_comparison *comparison = &arms->comparisons[variant - 1];
@@ -174,12 +174,14 @@ static json_t *comparison_report(const struct study *study, const struct study_m
         put_alone(report, comparison);
     if (metric->looks && arms == &metric->arms)
         put(report, "looks", study_looks_report(&metric->looks[variant - 1]));
+    if (arms->asked)
+        put(report, "response", study_response(study, metric, arms, variant));
     if (!fine)
         put(report, "error", json_string(effect_problem_words(comparison->problem)));
     return report;
 }
 
-static json_t *comparisons_report(const struct study *study, const struct study_metric *metric,
+static json_t *comparisons_report(struct study *study, const struct study_metric *metric,
                                   const struct study_arms *arms)
 {
     json_t *list = json_array();
@@ -292,6 +294,8 @@ static json_t *metric_report(struct study *study, const struct study_metric *met
     study_report_bins(report, metric);
     put(report, "arms", arms_report(study, metric, &metric->arms));
     put(report, "comparisons", comparisons_report(study, metric, &metric->arms));
+    if (metric->arms.asked)
+        put(report, "response", study_response_rates(study, &metric->arms));
     if (metric->has_segments)
         put(report, "segments", segments_report(study, metric));
     if (study_has_factors(study, metric))

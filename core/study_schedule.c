@@ -7,7 +7,6 @@
 #include "core/json.h"
 #include "core/study_parts.h"
 #include "stats/scheduled.h"
-#include "stats/sequential.h"
 
 enum { LOOKS_MAX = 1000 };
 
@@ -153,8 +152,17 @@ static void look(const struct study *study, const struct study_metric *metric,
     if (!scheduled_critical(&scheduled, metric->settings.alpha, sides, &looks->critical[k]))
         error_fatal("out of memory for the boundary of look %zu", looks->count);
     looks->taken = true;
-    out->inference.interval =
-        group_interval(effect->estimate, effect->se, looks->critical[k], sides);
+    out->inference.interval = study_range(&metric->settings, effect, looks->critical[k]);
+}
+
+/* How many standard errors the range has past the horizon. */
+static double past_width(const struct study *study, const struct study_settings *settings,
+                         const struct effect *effect)
+{
+    struct interval width = scheduled_past(0, 1, effect->units, study->schedule.horizon,
+                                           settings->alpha, (enum sides)settings->sides)
+                                .interval;
+    return fmax(width.high, -width.low);
 }
 
 void study_compare_scheduled(struct study *study, const struct study_metric *metric, size_t variant,
@@ -166,23 +174,13 @@ void study_compare_scheduled(struct study *study, const struct study_metric *met
     size_t taken = looks->count;
     if (taken > 0 && looks->share[taken - 1] >= 1)
         out->inference.interval =
-            scheduled_past(effect->estimate, effect->se, effect->units, study->schedule.horizon,
-                           settings->alpha, (enum sides)settings->sides)
-                .interval;
+            study_range(settings, effect, past_width(study, settings, effect));
     else if (may_look(study, metric, looks, effect, variant))
         look(study, metric, looks, effect, out);
     else
         out->inference.interval = (struct interval){.low_open = true, .high_open = true};
     out->has_critical = looks->count > 0;
     out->critical = looks->count ? looks->critical[looks->count - 1] : 0;
-}
-
-struct inference study_segment_scheduled(const struct study *study,
-                                         const struct study_settings *settings,
-                                         const struct effect *effect)
-{
-    return sequential_test(effect->estimate, effect->se, effect->units, settings->alpha,
-                           study->schedule.horizon, (enum sides)settings->sides);
 }
 
 /* --- reporting --- */

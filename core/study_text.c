@@ -91,7 +91,10 @@ static json_t *source_text(const struct study_metric *metric)
     if (!exact && metric->arms.strata[0][0].covariate)
         text_puts(&text, "; CUPED: Deng, Xu, Kohavi and Walker 2013 [Deng2013]");
     bool relative = settings->effect == EFFECT_RELATIVE && metric->kind != STUDY_QUANTILE;
-    if (relative || metric->kind == MOMENTS_RATIO)
+    bool fieller = relative && study_by_fieller(settings) && settings->method != STUDY_BAYESIAN;
+    if (fieller)
+        text_puts(&text, "; ranges of ratios: Fieller 1954 [Fieller1954]");
+    if ((relative && !fieller) || metric->kind == MOMENTS_RATIO)
         text_puts(&text, "; delta method: Deng, Knoblich and Lu 2018 [Deng2018]");
     if (!exact && metric->arms.count > 1)
         text_puts(&text, "; strata: Miratrix, Sekhon and Yu 2013 [Miratrix2013]");

@@ -19,7 +19,7 @@ static bool small(const struct effect_pair *pair)
     return pair->control.n < 2 || pair->treatment.n < 2;
 }
 
-size_t effect_merge_strata(struct effect_pair *strata, size_t count)
+size_t effect_merge_weighted(struct effect_pair *strata, double *weights, size_t count)
 {
     size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
@@ -27,11 +27,20 @@ size_t effect_merge_strata(struct effect_pair *strata, size_t count)
         if (last && (small(last) || small(&strata[i]))) {
             last->control = moments_merge(&last->control, &strata[i].control);
             last->treatment = moments_merge(&last->treatment, &strata[i].treatment);
+            if (weights)
+                weights[kept - 1] += weights[i];
         } else {
+            if (weights)
+                weights[kept] = weights[i];
             strata[kept++] = strata[i];
         }
     }
     return kept;
+}
+
+size_t effect_merge_strata(struct effect_pair *strata, size_t count)
+{
+    return effect_merge_weighted(strata, NULL, count);
 }
 
 static struct moments everyone(const struct effect_pair *strata, size_t count)
@@ -98,12 +107,12 @@ static enum effect_problem shift(enum effect_problem problem, bool treatment)
 }
 
 static enum effect_problem gather_arm(struct side *side, const struct effect_pair *strata,
-                                      size_t count, bool treatment, const struct moments *all,
-                                      long double theta)
+                                      const double *weights, size_t count, bool treatment,
+                                      const struct moments *all, long double theta)
 {
     for (size_t i = 0; i < count; i++) {
         const struct effect_pair *here = &strata[i];
-        long double weight = (here->control.n + here->treatment.n) / all->n;
+        long double weight = weights ? weights[i] : (here->control.n + here->treatment.n) / all->n;
         const struct moments *arm = treatment ? &here->treatment : &here->control;
         enum effect_problem problem = gather(side, arm, weight, theta);
         if (problem)
@@ -167,15 +176,15 @@ static struct effect combine(const struct side *control, const struct side *trea
     return sound ? effect : (struct effect){.problem = EFFECT_OUT_OF_RANGE};
 }
 
-struct effect effect_between(const struct effect_pair *strata, size_t count,
-                             enum effect_scale scale)
+struct effect effect_between_weighted(const struct effect_pair *strata, const double *weights,
+                                      size_t count, enum effect_scale scale)
 {
     struct moments all = everyone(strata, count);
     struct side control = {0}, treatment = {0};
     long double theta = theta_of(&all);
-    enum effect_problem problem = gather_arm(&control, strata, count, false, &all, theta);
+    enum effect_problem problem = gather_arm(&control, strata, weights, count, false, &all, theta);
     if (!problem)
-        problem = gather_arm(&treatment, strata, count, true, &all, theta);
+        problem = gather_arm(&treatment, strata, weights, count, true, &all, theta);
     if (problem)
         return (struct effect){.problem = problem};
     struct effect effect = combine(&control, &treatment, theta, scale);
@@ -208,6 +217,12 @@ struct effect_mean effect_mean_of(const struct moments *strata, const double *we
     mean.variance = side.adjusted;
     mean.welch = side.welch;
     return mean;
+}
+
+struct effect effect_between(const struct effect_pair *strata, size_t count,
+                             enum effect_scale scale)
+{
+    return effect_between_weighted(strata, NULL, count, scale);
 }
 
 const char *effect_problem_words(enum effect_problem problem)

@@ -78,11 +78,18 @@ struct effect {
  * it (the first with the one after), until all have 2 or only one is left. Returns how many there
  * are now; at least 1 for count >= 1. */
 size_t effect_merge_strata(struct effect_pair *strata, size_t count);
+/* The same where each stratum has a weight of its own: weights of merged strata are added, in
+ * place. weights NULL: none. */
+size_t effect_merge_weighted(struct effect_pair *strata, double *weights, size_t count);
 
 /* The effect over strata that effect_merge_strata went over; count >= 1. A variance within 1e-14 of
  * its terms after adjusting counts as 0. */
 struct effect effect_between(const struct effect_pair *strata, size_t count,
                              enum effect_scale scale);
+/* The same with weights w_k of the caller's, >= 0 and 1 in sum, in place of the strata's shares of
+ * units; NULL: those shares. */
+struct effect effect_between_weighted(const struct effect_pair *strata, const double *weights,
+                                      size_t count, enum effect_scale scale);
 
 /* One arm alone: its mean over strata k with weights w_k whose sum is 1, unadjusted, and what the
  * error of a contrast needs of it:

@@ -9,7 +9,7 @@
 
 #include "stats/inference.h"
 
-static const long double concentration = 10000;
+static const double usual_concentration = 10000;
 
 static long double sum_of(const double *values, const double *weights, size_t arms)
 {
@@ -26,7 +26,8 @@ static long double log_rising(long double a, long double k)
     return lgammal_r(a + k, &sign) - lgammal_r(a, &sign);
 }
 
-struct srm srm_test(const double *counts, const double *weights, size_t arms)
+struct srm srm_test_at(const double *counts, const double *weights, size_t arms,
+                       double concentration)
 {
     long double n = sum_of(counts, weights, arms), all = sum_of(weights, weights, arms);
     long double statistic = 0, log_factor = n > 0 ? -log_rising(concentration, n) : 0;
@@ -45,6 +46,11 @@ struct srm srm_test(const double *counts, const double *weights, size_t arms)
     srm.statistic = (double)fminl(statistic, DBL_MAX);
     srm.log_bayes_factor = (double)log_factor;
     return srm;
+}
+
+struct srm srm_test(const double *counts, const double *weights, size_t arms)
+{
+    return srm_test_at(counts, weights, arms, usual_concentration);
 }
 
 struct srm srm_add(struct srm a, struct srm b)

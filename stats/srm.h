@@ -27,6 +27,10 @@ struct srm {
 /* One stratum: counts >= 0 and weights >= 0, `arms` of each, at least one weight > 0. Nobody there:
  * statistic and log_bayes_factor 0. A statistic past the largest double is that double. */
 struct srm srm_test(const double *counts, const double *weights, size_t arms);
+/* The same with another concentration than 10000 (> 0) in the sequential test: the smaller it is,
+ * the larger the shifts of the split that it finds soonest. */
+struct srm srm_test_at(const double *counts, const double *weights, size_t arms,
+                       double concentration);
 /* Both together. A stratum without units adds nothing, not even its df, to one that has some. */
 struct srm srm_add(struct srm a, struct srm b);
 

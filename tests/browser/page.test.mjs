@@ -184,6 +184,18 @@ test('charts have a name that holds their figures', async () => {
   assert.ok(await page.getByRole('img', { name: new RegExp(name) }).count() > 0, name);
 });
 
+test('who answered is told in the figures of the API', async () => {
+  const page = await open('/experiments/recommendations');
+  const { metrics } = await api('/v1/experiments/recommendations/results');
+  const { response } = metrics.find((metric) => metric.key === 'csat').comparisons[0];
+  await page.getByRole('region', { name: 'CSAT: answers' }).getByText('Who answered', { exact: true }).click();
+  const text = (await page.locator('main').innerText()).replaceAll('\u2212', '-');
+  const percent = (value) => `${(100 * value).toFixed(value < 0.1 ? 2 : 1)}%`;
+  assert.ok(text.includes(`B answered ${percent(response.rates[1])}, A ${percent(response.rates[0])}`), text);
+  assert.ok(text.includes(`weighted to everybody exposed by ${response.post_stratified_by}`) || response.post_stratified === null, text);
+  assert.deepEqual(complaints, []);
+});
+
 test('what comes in is shown without waiting for the next asking', async () => {
   // Without timers the page asks only when the stream tells it to.
   const page = await open('/experiments/same-same', {}, () => { window.setInterval = () => 0; });

@@ -81,6 +81,39 @@ static bool says(json_t *decision, const char *words)
     return false;
 }
 
+static bool has_reason(json_t *decision, const char *id)
+{
+    size_t i;
+    json_t *reason;
+    json_array_foreach(json_object_get(decision, "reasons"), i, reason)
+    {
+        json_t *values = json_object_get(reason, "values");
+        if (strcmp(json_string_value(json_object_get(reason, "id")), id) == 0)
+            return json_is_number(json_object_get(values, "naive")) &&
+                   json_is_number(json_object_get(values, "post_stratified"));
+    }
+    return false;
+}
+
+/* What a case says beyond its action and one of its texts. */
+static void check_more(json_t *row, json_t *decision)
+{
+    json_t *variant = json_object_get(row, "variant"), *value = json_object_get(row, "value");
+    json_t *headline = json_object_get(row, "headline"), *reason = json_object_get(row, "reason");
+    json_t *silent = json_object_get(row, "silent");
+    if (variant)
+        assert_true(json_equal(variant, json_object_get(decision, "variant")));
+    if (value)
+        assert_true(json_equal(value, json_object_get(decision, "value_per_month")));
+    if (headline)
+        assert_string_equal(json_string_value(json_object_get(decision, "headline")),
+                            json_string_value(headline));
+    if (reason)
+        assert_true(has_reason(decision, json_string_value(reason)));
+    if (silent)
+        assert_false(says(decision, json_string_value(silent)));
+}
+
 static void test_decision__follows_its_rules(void **state)
 {
     (void)state;
@@ -102,11 +135,7 @@ static void test_decision__follows_its_rules(void **state)
         if (!says(decision, words))
             print_message("# no '%s' in %s\n", words, text);
         assert_true(says(decision, words));
-        json_t *variant = json_object_get(row, "variant"), *value = json_object_get(row, "value");
-        if (variant)
-            assert_true(json_equal(variant, json_object_get(decision, "variant")));
-        if (value)
-            assert_true(json_equal(value, json_object_get(decision, "value_per_month")));
+        check_more(row, decision);
         free(text);
         json_decref(decision);
     }

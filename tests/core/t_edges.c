@@ -48,6 +48,14 @@ static bool has_number(const json_t *object, const char *name)
     return json_is_number(json_object_get(object, name));
 }
 
+/* Fieller's range is open while the control may be nothing. */
+static bool by_fieller(void)
+{
+    const json_t *design = json_object_get(walked, "design");
+    const char *relative = json_string_value(json_object_get(design, "relative"));
+    return relative && strcmp(relative, "fieller") == 0;
+}
+
 /* The range is in the right order and, where both ends are closed, holds the estimate: one-sided at
  * a level above 0.5 it need not, nor where the ranges of earlier looks narrowed it. */
 static void check_interval(const json_t *comparison)
@@ -57,7 +65,7 @@ static void check_interval(const json_t *comparison)
     double estimate = number(comparison, "estimate"), from = json_number_value(low),
            to = json_number_value(high);
     /* Nothing is said of a schedule before its first look. */
-    bool waits = json_object_get(comparison, "looks") != NULL;
+    bool waits = json_object_get(comparison, "looks") != NULL || by_fieller();
     if (json_array_size(range) != 2 || (json_is_null(low) && json_is_null(high) && !waits))
         broken("comparison", comparison, "has no interval");
     if (json_is_null(low) || json_is_null(high))
@@ -332,6 +340,10 @@ static const char *const designs[] = {
     "{\"method\": \"sequential\", \"tuning\": 1e300}",
     "{\"method\": \"sequential\", \"sides\": \"greater\"}",
     "{\"method\": \"sequential\", \"sides\": \"less\"}",
+    "{\"method\": \"sequential\", \"relative\": \"fieller\"}",
+    "{\"method\": \"sequential\", \"relative\": \"fieller\", \"sides\": \"less\"}",
+    "{\"method\": \"msprt\", \"relative\": \"fieller\"}",
+    "{\"method\": \"fixed\", \"relative\": \"fieller\"}",
     "{\"method\": \"msprt\"}",
     "{\"method\": \"msprt\", \"mixture_variance\": 1e-300}",
     "{\"method\": \"msprt\", \"mixture_variance\": 1e300}",

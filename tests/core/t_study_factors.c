@@ -63,6 +63,8 @@ static void test_study_factors__one_factor_is_a_comparison(void **state)
         "{\"method\": \"fixed\", \"sides\": \"greater\"}",
         "{\"method\": \"fixed\", \"effect\": \"absolute\"}",
         "{\"method\": \"msprt\"}",
+        "{\"relative\": \"fieller\"}",
+        "{\"method\": \"msprt\", \"relative\": \"fieller\"}",
         "{\"method\": \"bayesian\", \"prior\": {\"proper\": true}}",
         "{\"method\": \"bayesian\", \"prior\": {\"proper\": true}, \"effect\": \"absolute\"}",
         GROUP_DESIGN};

@@ -204,7 +204,7 @@ describe('three ways to the same figures', { skip: existsSync(join(shared, 'hill
       return arm;
     });
     const alone = JSON.parse(spawnSync(bin, ['analyze'], { encoding: 'utf8', input: JSON.stringify({
-      variants: variants.map((key) => ({ key })), metrics: [{ key: 'spend', kind: 'mean', arms }] }) }).stdout);
+      design: { relative: 'fieller' }, variants: variants.map((key) => ({ key })), metrics: [{ key: 'spend', kind: 'mean', arms }] }) }).stdout);
     const spend = report.metrics.find((metric) => metric.key === 'spend');
     // Sums made by plain addition in JavaScript are right to about 1e-10.
     alone.metrics[0].comparisons.forEach((row, i) => {

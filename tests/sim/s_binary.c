@@ -2,10 +2,11 @@
 /* Claim: where nothing differs, 200 looks at a conversion rate find an effect in at most alpha of
  * the runs by the methods that are valid at every look, and in far more by the fixed test.
  *
- * Exact and absolute effects: from the first look on, 50 customers an arm, of whom one or two may
- * have converted. Relative effects: from 100 conversions in each arm on; before, the delta method's
- * standard error is too small where the treatment's mean is low by chance, and the share of runs
- * that are misled (looking from the first conversion) is what doc/statistics.md tells. */
+ * Exact, absolute effects and relative ones by Fieller (as experiments have them): from the first
+ * look on, 50 customers an arm, of whom one or two may have converted. Relative effects by the
+ * delta method: from 100 conversions in each arm on; before, the delta method's standard error is
+ * too small where the treatment's mean is low by chance, and the share of runs that are misled
+ * (looking from the first conversion) is what doc/statistics.md tells. */
 #include "tests/sim/sim.h"
 
 #include <gsl/gsl_randist.h>
@@ -46,6 +47,11 @@ static const struct sim_test tests[] = {
      .tuning = 5000,
      .scale = EFFECT_RELATIVE,
      .limit = 0.15},
+    {.name = "sequential, relative by Fieller",
+     .look = sim_fieller,
+     .alpha = 0.05,
+     .tuning = 5000,
+     .scale = EFFECT_RELATIVE},
     {.name = "msprt, relative, from 100 conversions",
      .look = sim_msprt,
      .alpha = 0.05,

@@ -2,7 +2,8 @@
 /* Claim: what the intervals of all of 200 looks have in common (the running interval that the
  * server shows) holds the true effect, at all looks at once, in at least 1 - alpha of the runs:
  * that is, no interval of any look misses it in more than alpha. With no effect, a small and a
- * large one; relative effects from 100 conversions in each arm on. */
+ * large one; relative effects by the delta method from 100 conversions in each arm on, by Fieller
+ * from the first look on. */
 #include "tests/sim/sim.h"
 
 #include <gsl/gsl_randist.h>
@@ -24,7 +25,8 @@ static void with_lift(struct sim *sim, double lift, const char *words)
                                       .from = 100,
                                       .coverage = true,
                                       .truth = lift};
-    struct sim_test tests[] = {relative, relative, relative, relative}, exact = relative, fixed;
+    struct sim_test tests[] = {relative, relative, relative, relative, relative}, exact = relative,
+                    fixed;
     tests[0].name = "sequential, relative, from 100 conversions";
     tests[1].name = "sequential, absolute";
     tests[1].scale = EFFECT_ABSOLUTE;
@@ -36,7 +38,10 @@ static void with_lift(struct sim *sim, double lift, const char *words)
     tests[3] = tests[1];
     tests[3].name = "sequential, absolute, greater";
     tests[3].sides = SIDES_GREATER;
-    sim_peek_at_most(sim, words, &world, tests, 4, sim_runs(sim, 600, 20000));
+    tests[4].name = "sequential, relative by Fieller";
+    tests[4].look = sim_fieller;
+    tests[4].from = 0;
+    sim_peek_at_most(sim, words, &world, tests, 5, sim_runs(sim, 600, 20000));
 
     exact = tests[1];
     exact.name = "exact";

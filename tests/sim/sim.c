@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "stats/exact.h"
+#include "stats/fieller.h"
 #include "stats/fixed.h"
 #include "stats/msprt.h"
 #include "stats/sequential.h"
@@ -121,6 +122,19 @@ bool sim_sequential(const struct effect_pair *pair, const struct sim_test *test,
         *out = sequential_test(effect.estimate, effect.se, effect.units, test->alpha, test->tuning,
                                test->sides);
     return !effect.problem;
+}
+
+bool sim_fieller(const struct effect_pair *pair, const struct sim_test *test, struct inference *out)
+{
+    struct effect effect = effect_between(pair, 1, EFFECT_RELATIVE);
+    if (effect.problem)
+        return false;
+    double q =
+        sequential_test(0, 1, effect.units, test->alpha, test->tuning, SIDES_TWO).interval.high;
+    *out = sequential_test(fieller_statistic(&effect), 1, effect.units, test->alpha, test->tuning,
+                           SIDES_TWO);
+    out->interval = fieller_interval(&effect, q, SIDES_TWO);
+    return true;
 }
 
 bool sim_msprt(const struct effect_pair *pair, const struct sim_test *test, struct inference *out)

@@ -85,6 +85,9 @@ struct sim_test {
 /* The looks that there are. */
 bool sim_sequential(const struct effect_pair *pair, const struct sim_test *test,
                     struct inference *out);
+/* The same with Fieller's range, as experiments have it; relative. */
+bool sim_fieller(const struct effect_pair *pair, const struct sim_test *test,
+                 struct inference *out);
 bool sim_msprt(const struct effect_pair *pair, const struct sim_test *test, struct inference *out);
 bool sim_exact(const struct effect_pair *pair, const struct sim_test *test, struct inference *out);
 bool sim_fixed(const struct effect_pair *pair, const struct sim_test *test, struct inference *out);

@@ -338,6 +338,10 @@ static void test_factorial__relative_errors_count_shared_cells(void **state)
             square += pow((up - down) / (2 * h), 2) * (double)cells[c].variance;
         }
         near("se", main.effect.se, sqrt(square), 1e-7, 0);
+        const struct effect_ratio *ratio = &main.effect.ratio;
+        long double r = main.effect.estimate;
+        long double at_r = ratio->constant - 2 * ratio->linear * r + ratio->square * r * r;
+        near("ratio", (double)(sqrtl(at_r) / ratio->base), main.effect.se, 1e-13, 0);
     }
     drop(&design);
 }

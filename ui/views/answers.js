@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What customers answered, per variant: one bar in three parts, the score with its range, and behind
-// it every score.
+// it every score and who answered.
 import { html } from 'htm/preact';
-import { count, level } from '../lib/format.js';
+import { absent, change, count, level, pValue, range } from '../lib/format.js';
 
 // The least score, by how many scores the survey has.
 const LEAST = { 11: 0, 5: 1, 7: 1 };
@@ -27,6 +27,30 @@ function Scores({ metric, letters, least }) {
         ${answers.map((row) => html`<td>${count(row.counts[i])}</td>`)}</tr>`)}</tbody></table></div></details>`;
 }
 
+// One comparison in sentences: do both answer alike, what is left once that is corrected, and bounds.
+function Who({ row, letter, unit }) {
+  const { response } = row;
+  const [control, treatment] = response.rates;
+  const by = response.post_stratified_by ? ` by ${response.post_stratified_by}` : '';
+  const turning = response.by_segment.filter((item) => item.sign_agrees === false);
+  const differ = absent(response.p_value) ? 'nothing to compare yet'
+    : `${response.p_value < 0.05 ? 'they may differ' : 'no sign of a difference'} (p ${pValue(response.p_value)}, one look)`;
+  const effect = (value) => change(value, 'absolute', unit);
+  return html`<li>${letter} answered ${level(treatment, 'share')}, A ${level(control, 'share')}: ${differ}.
+    ${!absent(response.naive) && html` Among those who answered the change is ${effect(response.naive)}${
+      absent(response.post_stratified) ? '.' : `; weighted to everybody exposed${by} it is ${effect(response.post_stratified)
+      } (range ${range(response.post_stratified_interval, 'absolute', unit)}).`}`}
+    ${turning.map((item) => html` <strong>⚠ Weighted${item.segment ? ` by ${item.segment}` : ''} it turns: ${effect(item.post_stratified)}.</strong>`)}
+    ${response.lee && html` For those who would answer either way it lies between ${range(response.lee, 'absolute', unit)}${
+      response.lee_interval ? ` (with chance: ${range(response.lee_interval, 'absolute', unit)})` : ''}.`}</li>`;
+}
+
+function WhoAnswered({ metric, letters }) {
+  const rows = metric.comparisons.filter((row) => row.response);
+  return rows.length > 0 && html`<details><summary>Who answered</summary>
+    <ul>${rows.map((row) => html`<${Who} row=${row} letter=${letters[row.variant]} unit=${metric.unit} />`)}</ul></details>`;
+}
+
 export function Answers({ metric, letters }) {
   const least = LEAST[metric.answers[0].counts.length];
   const { unit } = metric;
@@ -37,5 +61,6 @@ export function Answers({ metric, letters }) {
       <span><strong>${level(row.score, unit)}</strong> ${row.interval && html`<span class="muted">${level(row.interval[0], unit)} to ${level(row.interval[1], unit)}</span>`}
         ${' '}${row.rate !== null && html`<small class="muted">answered ${level(row.rate, 'share')}</small>`}</span>`)}</div>
     <p class="muted">Only those who answered are in these figures.</p>
+    <${WhoAnswered} metric=${metric} letters=${letters} />
     <${Scores} metric=${metric} letters=${letters} least=${least} /></section>`;
 }

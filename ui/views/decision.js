@@ -11,7 +11,7 @@ const RULES = [
   ['roll-back', 'A guardrail is beyond its limit for sure, or a main metric is worse: roll back.'],
   ['too-early', 'Less than the least number of whole weeks: too early.'],
   ['diverging', 'A main metric gains and a guardrail is harmed, perhaps within its limit: a person must decide.'],
-  ['ship', 'A main metric is better and every guardrail is within its limit for sure: ship.'],
+  ['ship', 'A main metric is better and every guardrail is within its limit for sure, and neither turns with who answered: ship.'],
   ['unpowered', 'A main metric is better and a guardrail is not yet known: wait for more answers.'],
   ['stop', 'Every range is below the smallest change worth having: stop.'],
   ['your-call', 'The plan is over and none of these holds: your call, with both risks in numbers.'],
