@@ -55,6 +55,15 @@ static json_t *write_factors(const struct experiment *e)
     return factors;
 }
 
+json_t *experiment_levels(const struct experiment *e, const struct variant *variant)
+{
+    json_t *levels = json_object();
+    for (size_t f = 0; f < e->factor_count; f++)
+        experiment_set(levels, e->factors[f].key,
+                       json_string(e->factors[f].levels[variant->levels[f]]));
+    return levels;
+}
+
 static json_t *write_variant(const struct experiment *e, const struct variant *variant)
 {
     json_t *object = json_object();
@@ -62,13 +71,8 @@ static json_t *write_variant(const struct experiment *e, const struct variant *v
     experiment_set(object, "name", json_string(variant->name));
     experiment_set(object, "weight", json_figure(variant->weight));
     experiment_set(object, "value", json_incref(variant->value));
-    if (!variant->levels)
-        return object;
-    json_t *levels = json_object();
-    for (size_t f = 0; f < e->factor_count; f++)
-        experiment_set(levels, e->factors[f].key,
-                       json_string(e->factors[f].levels[variant->levels[f]]));
-    experiment_set(object, "levels", levels);
+    if (variant->levels)
+        experiment_set(object, "levels", experiment_levels(e, variant));
     return object;
 }
 

@@ -134,6 +134,8 @@ void experiment_unref(struct experiment **experiment);
 /* "draft", "running", …; static. */
 const char *experiment_state_word(enum experiment_state state);
 
+/* A variant's levels by the keys of the factors, {"layout": "grid"}: a new reference. */
+json_t *experiment_levels(const struct experiment *experiment, const struct variant *variant);
 /* The index of the variant, or -1. */
 int experiment_variant(const struct experiment *experiment, struct slice key);
 /* The index of the variant that an override gives to this customer, or -1. */

@@ -643,6 +643,8 @@ static void put_exposed(json_t *study, const struct gathered *g)
         if (one)
             json_object_set_new(row, "exposed",
                                 json_integer((json_int_t)gathered_total(g, 0, NULL, v).n));
+        if (variant->levels)
+            json_object_set_new(row, "levels", experiment_levels(g->experiment, variant));
         json_array_append_new(variants, row);
     }
     json_object_set_new(study, "variants", variants);

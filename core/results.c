@@ -254,15 +254,6 @@ static json_t *regroup_segments(const struct gathered *g, json_t *metrics)
 
 /* --- results -------------------------------------------------------------------------------- */
 
-static json_t *levels_json(const struct experiment *experiment, const struct variant *variant)
-{
-    json_t *levels = json_object();
-    for (size_t f = 0; f < experiment->factor_count; f++)
-        json_object_set_new(levels, experiment->factors[f].key,
-                            json_string(experiment->factors[f].levels[variant->levels[f]]));
-    return levels;
-}
-
 static json_t *factors_json(const struct experiment *experiment)
 {
     json_t *list = json_array();
@@ -291,7 +282,7 @@ static json_t *variants_json(const struct gathered *g, int64_t *exposed)
             json_pack("{s:s, s:s, s:s, s:f, s:I}", "key", variant->key, "name", variant->name,
                       "letter", letter, "weight", variant->weight, "exposed", (json_int_t)n);
         if (variant->levels)
-            json_object_set_new(row, "levels", levels_json(g->experiment, variant));
+            json_object_set_new(row, "levels", experiment_levels(g->experiment, variant));
         json_array_append_new(list, row);
     }
     return list;

@@ -8,7 +8,8 @@
  *              tuning (5000), correction (none); mixture_variance, prior, spending, best_arm,
  * schedule; relative: delta (the default) or fieller, by which the range of a relative effect is
  *              Fieller's and its test that of the absolute one (stats/fieller.h)
- *   variants   the first is the control: key, weight (1), exposed (in all or in none)
+ *   variants   the first is the control: key, weight (1), exposed (in all or in none), levels (in
+ *              all or in none): the level of each factor, {"layout": "grid", "tone": "soft"}
  *   metrics    key, kind, goal (increase), arms in the order of the variants, or strata:
  *              [{key, arms}]; method, effect, alpha and sides override the design; role; margin;
  *              segments: [{segment, value, arms or strata}]; before; respondents of nps and csat,
@@ -59,6 +60,16 @@
  * are pooled, as quantiles do not average, and the metric's `note` says so: where both the split
  * and the customers changed from one to the next, the difference holds that too.
  *
+ * `levels`: all variants name the same factors (at most 32), each combination once (at most 256);
+ * a factor's first level is the control's, the others follow as they come. Each metric then has
+ *   factors    method; main: [{factor, level, reference, estimate, se, interval, p_value}];
+ *              interactions: [{factors, statistic, df, p_value}]; cells: [{variant, mean, shrunk:
+ *              {estimate, se}}]; best: the key of the best cell. Formulas: stats/factorial.h. What
+ *              has no figures has `error`, the reason.
+ * `best_arm`: true gives `best`: [{variant, probability, thompson, top_two}] to each primary
+ * metric, to all where none has a role; stats/bestarm.h. Without an estimate for one of the
+ * variants there is none for any, and `error` says which. At most 256 variants.
+ *
  * Who answered (stats/response.h), for nps and csat. `asked`: how many an arm's answers are of, in
  * all arms or in none. `respondents`: strata of recorded segments,
  *     [{"segment": "device", "stratum": "ios", "exposed": [900, 910], "arms": [...]}]
@@ -86,9 +97,6 @@
  * lee_error. The metric has `response` {rates, statistic, df, p_value,
  * sequential_p_value} of all arms together; the last may be read at every look.
  *
- * All methods are available. levels and best_arm are refused with ERROR_UNSUPPORTED and their
- * place.
- *
  * Choices where the words leave one:
  *   - strata: a stratum with fewer than 2 units in an arm joins the one before it, the first the
  * one after it; theta is one for all strata. The arms' means use weights over all arms that have
@@ -98,7 +106,17 @@
  *   - correction: metrics without a role, where others have one, are a family of their own.
  *   - each arm of nps and csat has `interval`, the exact range of its own score at its metric's
  *     alpha (stats/exact.h), whatever the method; all strata together.
- *   - exact uses counts alone: a covariate of its metric is checked and otherwise ignored. */
+ *   - exact uses counts alone: a covariate of its metric is checked and otherwise ignored.
+ *   - factors: main effects are on the metric's scale, with interval and p-value by its method and
+ * at its alpha, of this look alone; `correction` does not touch them. exact has none for sums of
+ *     more than two arms: there they are those of the sequential method on the absolute scale, and
+ *     factors.method says so; scheduled has no looks for them and is read so too. Interactions are
+ * tested once, whatever the method: their p-value is not valid under peeking. `best` is null where
+ * fewer than two cells have an estimate, and where they differ by no more than chance.
+ *   - quantile metrics have no factors and no best: quantiles do not average over combinations, and
+ *     have no standard error.
+ *   - factors and best take an arm's mean as it stands in `arms`, over strata too: a covariate does
+ *     not narrow them. */
 #ifndef UPLIFT_CORE_STUDY_H
 #define UPLIFT_CORE_STUDY_H
 
@@ -108,7 +126,7 @@
 #include "core/error.h"
 
 /* Analyses a study. Returns a new report (the caller owns it: json_decref), or NULL with *err:
- * ERROR_INVALID or ERROR_UNSUPPORTED, and the place. `study` is only read; thread-safe as long as
+ * ERROR_INVALID and the place. `study` is only read; thread-safe as long as
  * nobody changes it meanwhile. No figure of a report is NaN or infinite: a figure that there is not
  * is null, and a comparison without an estimate has "error". */
 json_t *study_analyze(json_t *study, struct error *err);

@@ -2,7 +2,8 @@
 /* Study, private: what a study is once it is read, for study*.c only.
  *
  * study_read.c and study_arms.c make it from JSON, study.c computes into its comparisons,
- * study_report.c writes it out. Everything lives in one arena; keys borrow from the JSON. */
+ * study_report.c writes it out, study_factors.c and study_best.c compute and write theirs.
+ * Everything lives in one arena; keys borrow from the JSON. */
 #ifndef UPLIFT_CORE_STUDY_PARTS_H
 #define UPLIFT_CORE_STUDY_PARTS_H
 
@@ -15,6 +16,7 @@
 #include "core/json.h"
 #include "stats/bayes.h"
 #include "stats/effect.h"
+#include "stats/factorial.h"
 #include "stats/group.h"
 #include "stats/inference.h"
 #include "stats/moments.h"
@@ -154,6 +156,13 @@ struct study_variant {
     double weight, exposed;
 };
 
+/* The levels of the variants, and the design that they make. */
+struct study_factors {
+    struct factorial design; /* cells are variants */
+    const char **keys;       /* [factor] */
+    const char ***levels;    /* [factor][level], in order of first appearance */
+};
+
 /* The boundary that was computed last. */
 struct study_boundary {
     bool known;
@@ -172,6 +181,8 @@ struct study {
     double srm_before; /* smallest sequential p-value of earlier looks; 1 */
     int correction;
     struct study_spending spending;
+    struct study_factors *factors; /* NULL where variants have no levels */
+    bool best_arm;
     struct study_schedule schedule;
     struct study_metric *metrics;
     size_t metric_count;
@@ -189,8 +200,6 @@ struct study_reader {
 
 /* Whether a member is there and not null. */
 bool study_given(json_t *object, const char *name);
-/* Says that `name` "is not available in this version"; false. */
-bool study_unavailable(const struct json_place *place, const char *name, struct error *err);
 /* A number above 0; *out stays where it is not given. */
 bool study_read_positive(json_t *object, const struct json_place *place, const char *name,
                          double *out, struct error *err);
@@ -221,6 +230,33 @@ bool study_read_segments(struct study_reader *reader, json_t *json, const struct
 bool study_read_before(struct study_reader *reader, json_t *json, const struct json_place *place,
                        struct study_metric *metric);
 void study_narrow(struct study_comparison *comparison, const struct study_before *before);
+
+/* Strata of all arms (study_cells.c), merged so that each has 2 units in every arm that has as many
+ * at all. */
+struct study_merged {
+    struct moments *all;     /* [variant]: all strata together */
+    bool *filled;            /* [variant]: whether it has 2 units; others take no part in merging */
+    struct moments **strata; /* [stratum][variant] */
+    size_t count;
+};
+struct study_merged study_merge(struct study *study, const struct study_arms *arms);
+/* Each variant's mean, weighted over the merged strata by the units of all arms, with its variance
+ * and without a covariate; where there is none its problem, and that in words, a new reference. */
+struct effect_mean *study_cells(struct study *study, const struct study_arms *arms);
+json_t *study_cell_error(const struct study *study, size_t variant, enum effect_problem problem);
+
+/* `levels` of the list of variants, which were read; whether a metric has `factors`, which all have
+ * but a quantile; and `factors`, a new reference (study_factors.c). */
+bool study_read_levels(const struct study_reader *reader, json_t *list);
+bool study_has_factors(const struct study *study, const struct study_metric *metric);
+json_t *study_factors_report(struct study *study, const struct study_metric *metric);
+
+/* Whether there are few enough variants for `best_arm`; whether a metric has `best`, which are the
+ * primary ones, or all where none has a role, but no quantile; and `best`, a new reference
+ * (study_best.c). */
+bool study_judge_best(const struct study_reader *reader);
+bool study_has_best(const struct study *study, const struct study_metric *metric);
+json_t *study_best_report(struct study *study, const struct study_metric *metric);
 
 /* `design.schedule`, `looks` of a metric, a comparison by them (its effect is computed), and
  * what to go on from (study_schedule.c). What has no looks of its own, as a segment's value, is

@@ -40,13 +40,6 @@ enum { KEY_BYTES_MAX = 1000, LOOKS_MAX = 500 };
 /* Information times closer than this make boundaries dear and tell nothing. */
 static const double time_step = 1e-4;
 
-bool study_unavailable(const struct json_place *place, const char *name, struct error *err)
-{
-    json_fail_at(place, name, err, "is not available in this version");
-    err->code = ERROR_UNSUPPORTED;
-    return false;
-}
-
 bool study_given(json_t *object, const char *name)
 {
     json_t *value = json_object_get(object, name);
@@ -218,7 +211,6 @@ static bool read_design(struct study_reader *reader, json_t *json)
         "mixture_variance", "correction", "best_arm", "schedule", "relative", NULL};
     struct error *err = reader->err;
     struct json_place place = json_member(JSON_TOP, "design");
-    bool best_arm = false;
     int relative = 0;
     if (!json_read_object(json, JSON_TOP, "design", JSON_OPTIONAL, &reader->design, err))
         return false;
@@ -237,10 +229,10 @@ static bool read_design(struct study_reader *reader, json_t *json)
         !study_read_schedule(reader->study, design, &place, err) ||
         !json_read_word(design, &place, "relative", JSON_OPTIONAL, relative_words, &relative,
                         err) ||
-        !json_read_bool(design, &place, "best_arm", JSON_OPTIONAL, &best_arm, err))
+        !json_read_bool(design, &place, "best_arm", JSON_OPTIONAL, &reader->study->best_arm, err))
         return false;
     reader->settings.fieller = relative == 1;
-    return !best_arm || study_unavailable(&place, "best_arm", err);
+    return true;
 }
 
 /* --- variants --- */
@@ -256,8 +248,6 @@ static bool read_variant(struct study_reader *reader, json_t *json, const struct
         !study_once(seen, variant->key, place, "key", err) ||
         !json_read_number(json, place, "weight", JSON_OPTIONAL, 0, HUGE_VAL, &variant->weight, err))
         return false;
-    if (study_given(json, "levels"))
-        return study_unavailable(place, "levels", err);
     return !study_given(json, "exposed") ||
            study_read_count(json, place, "exposed", &variant->exposed, err);
 }
@@ -294,7 +284,7 @@ static bool read_variants(struct study_reader *reader, json_t *json)
     json_t *seen = json_object();
     bool fine = read_variant_list(reader, list, seen);
     json_decref(seen);
-    return fine;
+    return fine && study_read_levels(reader, list) && study_judge_best(reader);
 }
 
 /* --- the sample ratio --- */

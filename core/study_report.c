@@ -5,33 +5,8 @@
 
 #include "core/json.h"
 #include "core/study_parts.h"
+#include "core/study_write.h"
 #include "stats/exact.h"
-
-/* Takes over `value`. Running out of memory ends the process. */
-static void put(json_t *object, const char *name, json_t *value)
-{
-    if (!value || json_object_set_new(object, name, value) != 0)
-        error_fatal("out of memory while writing a report");
-}
-
-static void append(json_t *array, json_t *value)
-{
-    if (!value || json_array_append_new(array, value) != 0)
-        error_fatal("out of memory while writing a report");
-}
-
-static json_t *figure_if(bool there, double value)
-{
-    return there ? json_figure(value) : json_null();
-}
-
-static json_t *interval_report(const struct interval *interval)
-{
-    json_t *ends = json_array();
-    append(ends, figure_if(!interval->low_open, interval->low));
-    append(ends, figure_if(!interval->high_open, interval->high));
-    return ends;
-}
 
 /* --- the sample ratio --- */
 
@@ -52,27 +27,6 @@ static json_t *srm_report(const struct srm *srm, double before)
 
 /* --- arms --- */
 
-/* All strata of all arms merged as effect_merge_strata does with two, so that each stratum left has
- * 2 units in every arm that has as many at all. Returns how many are left. */
-static size_t merge_strata(const struct study *study, struct moments **strata, size_t count,
-                           const bool *filled)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < count; i++) {
-        bool small = false;
-        for (size_t v = 0; v < study->variant_count; v++)
-            small = small ||
-                    (filled[v] && (strata[i][v].n < 2 || (kept > 0 && strata[kept - 1][v].n < 2)));
-        if (kept == 0 || !small) {
-            strata[kept++] = strata[i];
-            continue;
-        }
-        for (size_t v = 0; v < study->variant_count; v++)
-            strata[kept - 1][v] = moments_merge(&strata[kept - 1][v], &strata[i][v]);
-    }
-    return kept;
-}
-
 /* The mean of an arm over strata, each weighted by the share of its units in all arms; false where
  * a stratum has none. `score` asks for the mean score of csat instead. */
 static bool weighted_mean(const struct study *study, struct moments **strata, size_t count,
@@ -90,18 +44,6 @@ static bool weighted_mean(const struct study *study, struct moments **strata, si
     }
     *mean = sum / all;
     return true;
-}
-
-/* A copy of the strata, for merging. */
-static struct moments **copy_strata(struct study *study, const struct study_arms *arms)
-{
-    struct moments **copy = arena_alloc(&study->arena, arms->count * sizeof *copy);
-    size_t bytes = study->variant_count * sizeof **copy;
-    for (size_t i = 0; i < arms->count; i++) {
-        copy[i] = arena_alloc(&study->arena, bytes);
-        memcpy(copy[i], arms->strata[i], bytes);
-    }
-    return copy;
 }
 
 static json_t *arm_report(const struct study *study, const struct study_metric *metric,
@@ -145,20 +87,13 @@ static json_t *arms_report(struct study *study, const struct study_metric *metri
 {
     if (metric->kind == STUDY_QUANTILE)
         return study_quantile_arms(study, metric, arms);
-    struct moments *all = arena_alloc(&study->arena, study->variant_count * sizeof *all);
-    bool *filled = arena_alloc(&study->arena, study->variant_count * sizeof *filled);
-    for (size_t v = 0; v < study->variant_count; v++) {
-        all[v] = arms->strata[0][v];
-        for (size_t i = 1; i < arms->count; i++)
-            all[v] = moments_merge(&all[v], &arms->strata[i][v]);
-        filled[v] = all[v].n >= 2;
-    }
-    struct moments **strata = copy_strata(study, arms);
-    size_t count = merge_strata(study, strata, arms->count, filled);
+    struct study_merged merged = study_merge(study, arms);
+    struct moments *all = merged.all;
     json_t *list = json_array();
     for (size_t v = 0; v < study->variant_count; v++) {
-        json_t *report = filled[v] ? arm_report(study, metric, &all[v], strata, count, v)
-                                   : arm_report(study, metric, &all[v], &all, 1, v);
+        json_t *report = merged.filled[v]
+                             ? arm_report(study, metric, &all[v], merged.strata, merged.count, v)
+                             : arm_report(study, metric, &all[v], &all, 1, v);
         if (arms == &metric->arms && is_survey(metric))
             put_score_interval(report, metric, &all[v]);
         append(list, report);
@@ -363,6 +298,10 @@ static json_t *metric_report(struct study *study, const struct study_metric *met
         put(report, "response", study_response_rates(study, &metric->arms));
     if (metric->has_segments)
         put(report, "segments", segments_report(study, metric));
+    if (study_has_factors(study, metric))
+        put(report, "factors", study_factors_report(study, metric));
+    if (study_has_best(study, metric))
+        put(report, "best", study_best_report(study, metric));
     return report;
 }
 

@@ -196,6 +196,29 @@ struct effect effect_between_weighted(const struct effect_pair *strata, const do
     return effect;
 }
 
+struct effect_mean effect_mean_of(const struct moments *strata, const double *weights, size_t count)
+{
+    struct side side = {0};
+    long double units = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct moments arm = strata[i];
+        arm.covariate = false;
+        enum effect_problem problem = gather(&side, &arm, weights[i], 0);
+        if (problem)
+            return (struct effect_mean){.problem = problem};
+        units += arm.n;
+    }
+    struct effect_mean mean = {.has_mean = true, .mean = side.mean, .units = (double)units};
+    double se = (double)sqrtl(side.adjusted);
+    if (!isfinite((double)side.mean) || !isfinite(se) || (side.adjusted > 0 && !(se > 0)))
+        return (struct effect_mean){.problem = EFFECT_OUT_OF_RANGE};
+    if (!(side.adjusted > 0))
+        mean.problem = EFFECT_CONTROL_NO_VARIANCE;
+    mean.variance = side.adjusted;
+    mean.welch = side.welch;
+    return mean;
+}
+
 struct effect effect_between(const struct effect_pair *strata, size_t count,
                              enum effect_scale scale)
 {

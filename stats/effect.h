@@ -91,6 +91,22 @@ struct effect effect_between(const struct effect_pair *strata, size_t count,
 struct effect effect_between_weighted(const struct effect_pair *strata, const double *weights,
                                       size_t count, enum effect_scale scale);
 
+/* One arm alone: its mean over strata k with weights w_k whose sum is 1, unadjusted, and what the
+ * error of a contrast needs of it:
+ *
+ *     mean = sum w_k m_k,  variance = sum w_k^2 v_k/n_k  (of that mean),
+ *     welch = sum (w_k^2 v_k/n_k)^2 / (n_k - 1) */
+struct effect_mean {
+    enum effect_problem problem; /* that of a control; all else is 0 unless EFFECT_FINE... */
+    bool has_mean;               /* ...or EFFECT_CONTROL_NO_VARIANCE, which has a mean */
+    long double mean, variance, welch;
+    double units;
+};
+
+/* count >= 1. */
+struct effect_mean effect_mean_of(const struct moments *strata, const double *weights,
+                                  size_t count);
+
 /* A problem in words, as "the control has no units"; static. */
 const char *effect_problem_words(enum effect_problem problem);
 

@@ -271,6 +271,30 @@ test('the combinations of a multivariate experiment stand in a grid', async () =
     assert.ok(cells.some((text) => text.includes(`${(arm.mean * 100).toFixed(1)}%`)), `${arm.key}: ${cells}`);
 });
 
+test('factors are told by themselves, with the figures of the API', async () => {
+  const page = await open('/experiments/newsletter-box');
+  const [metric] = (await api('/v1/experiments/newsletter-box/results')).metrics;
+  const text = await page.getByRole('region', { name: 'Factors', exact: true }).innerText();
+  const percent = (value) => `${value < 0 ? '\u2212' : '+'}${Math.abs(value * 100).toFixed(1)}%`;
+  assert.equal(metric.factors.main.length, 2);
+  for (const row of metric.factors.main) {
+    const other = metric.factors.main.find((item) => item !== row).factor;
+    assert.ok(text.includes(`Main effect of ${row.factor}`), text);
+    assert.ok(text.includes(`${row.level} ${percent(row.estimate)} (${percent(row.interval[0])} to ${
+      percent(row.interval[1])}) against ${row.reference}, averaged over ${other}`), text);
+  }
+  const [interaction] = metric.factors.interactions;
+  assert.ok(text.includes(interaction.p_value <= metric.alpha ? 'they depend: choose the pair'
+    : 'no sign that they depend on each other'), text);
+  const grid = page.getByRole('region', { name: 'Combinations of levels' });
+  const best = metric.factors.cells.find((cell) => cell.variant === metric.factors.best);
+  const marked = (await grid.getByRole('cell').allInnerTexts()).filter((cell) => cell.includes('best of all'));
+  assert.equal(marked.length, 1);
+  assert.ok(marked[0].includes(`${(best.shrunk.estimate * 100).toFixed(1)}% drawn to the centre`), marked[0]);
+  assert.match(text, /flattered by luck/);
+  assert.deepEqual(await findings(page), []);
+});
+
 test('theme and colours are settings of this browser, kept over a reload', async () => {
   const page = await open('/experiments/recommendations', { colorScheme: 'light' });
   const ground = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);

@@ -84,6 +84,15 @@ describe('the demo', () => {
   test('the best cell of the factors is named', async () => {
     const { body } = await ask(server, '/v1/experiments/newsletter-box/results');
     assert.equal(body.decision.variant, 'list-warm');
+    for (const { factors, arms } of body.metrics) {
+      assert.deepEqual(factors.main.map((row) => [row.factor, row.level, row.reference]),
+        [['layout', 'list', 'grid'], ['tone', 'warm', 'plain']]);
+      assert.deepEqual(factors.interactions.map((row) => [...row.factors, row.df]), [['layout', 'tone', 1]]);
+      assert.deepEqual(factors.cells.map((row) => [row.variant, row.mean]), arms.map((row) => [row.key, row.mean]));
+    }
+    const [{ factors }] = body.metrics;
+    assert.equal(factors.best, 'list-warm');
+    assert.ok(factors.main[1].interval[0] > 0 && factors.main[1].p_value < 0.05, JSON.stringify(factors.main));
   });
 
   test('the store agrees with its history', async () => {

@@ -245,6 +245,47 @@ static void test_effect__a_perfect_covariate_leaves_no_estimate(void **state)
     gsl_rng_free(rng);
 }
 
+/* The mean over strata of one arm: difference and error of two such are those of the effect. */
+static void test_effect__means_of_arms_make_the_effect(void **state)
+{
+    (void)state;
+    const struct moments control[] = {
+        moments_of_sums(MOMENTS_BINARY, true, &(struct moments_sums){100, 30, 0, 20, 0, 9}),
+        moments_of_sums(MOMENTS_BINARY, true, &(struct moments_sums){300, 60, 0, 90, 0, 31})};
+    const struct moments treatment[] = {
+        moments_of_sums(MOMENTS_BINARY, false, &(struct moments_sums){200, 50, 0, 0, 0, 0}),
+        moments_of_sums(MOMENTS_BINARY, false, &(struct moments_sums){50, 9, 0, 0, 0, 0})};
+    struct effect_pair pairs[] = {{control[0], treatment[0]}, {control[1], treatment[1]}};
+    pairs[0].control.covariate = pairs[1].control.covariate = false;
+    double weights[] = {300.0 / 650, 350.0 / 650};
+    struct effect want = effect_between(pairs, 2, EFFECT_ABSOLUTE);
+    struct effect_mean a = effect_mean_of(control, weights, 2);
+    struct effect_mean b = effect_mean_of(treatment, weights, 2);
+    assert_true(!a.problem && !b.problem && a.has_mean && b.has_mean);
+    near("estimate", (double)(b.mean - a.mean), want.estimate, 1e-13, 0);
+    near("se", (double)sqrtl(a.variance + b.variance), want.se, 1e-14, 0);
+    near("df", (double)(powl(a.variance + b.variance, 2) / (a.welch + b.welch)), want.df, 1e-13, 0);
+    near("units", a.units + b.units, want.units, 0, 0);
+}
+
+static void test_effect__says_why_an_arm_has_no_mean(void **state)
+{
+    (void)state;
+    double weight = 1;
+    struct moments arm = moments_empty(MOMENTS_MEAN, false);
+    assert_int_equal(effect_mean_of(&arm, &weight, 1).problem, EFFECT_CONTROL_EMPTY);
+    moments_add(&arm, 5, 0);
+    assert_int_equal(effect_mean_of(&arm, &weight, 1).problem, EFFECT_CONTROL_TOO_FEW);
+    moments_add(&arm, 5, 0);
+    struct effect_mean mean = effect_mean_of(&arm, &weight, 1);
+    assert_int_equal(mean.problem, EFFECT_CONTROL_NO_VARIANCE);
+    assert_true(mean.has_mean && mean.mean == 5 && mean.variance == 0);
+    arm.yy = -1;
+    assert_int_equal(effect_mean_of(&arm, &weight, 1).problem, EFFECT_CONTROL_NEGATIVE_VARIANCE);
+    arm.yy = 1e-4000L;
+    assert_int_equal(effect_mean_of(&arm, &weight, 1).problem, EFFECT_OUT_OF_RANGE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -258,6 +299,8 @@ int main(void)
         cmocka_unit_test(test_effect__says_why_there_is_no_estimate),
         cmocka_unit_test(test_effect__figures_past_a_double_are_a_problem_not_infinite),
         cmocka_unit_test(test_effect__a_perfect_covariate_leaves_no_estimate),
+        cmocka_unit_test(test_effect__means_of_arms_make_the_effect),
+        cmocka_unit_test(test_effect__says_why_an_arm_has_no_mean),
     };
     return run_all(tests);
 }
