@@ -112,7 +112,7 @@ struct experiment {
 /* A draft from a client's input. The server's fields (state, winner, version, phase, created_at,
  * started_at, stopped_at, epochs) must be absent, null, or what a fresh draft has. Metrics are not
  * looked up here (definitions.h does). `input` is only read and not kept. Returns one reference, or
- * NULL with *err: ERROR_INVALID with the place, or ERROR_UNSUPPORTED. */
+ * NULL with *err: ERROR_INVALID with the place. */
 struct experiment *experiment_create(json_t *input, uint32_t number, int64_t now,
                                      struct error *err);
 
