@@ -7,6 +7,8 @@
  *   method, alpha, sides, effect, tuning, mixture_variance, spending: as in a study (core/study.h),
  *                     with its defaults; alpha is below 0.5. group-sequential needs spending, whose
  *                     look is read and not used
+ *   relative          delta (scheduled: fieller), as in a study: what experiments run that are
+ * watched is fieller, which needs more customers to find a decrease and fewer to find an increase
  *   looks             scheduled: how many there are, evenly spaced (28)
  *   correction        none, or bonferroni: alpha is shared equally among `comparisons`, which are
  *                     the treatments unless told (several metrics make more)

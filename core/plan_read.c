@@ -93,12 +93,14 @@ static bool judge_method(json_t *input, struct plan *plan, struct error *err)
 static bool read_method(json_t *input, struct plan *plan, struct error *err)
 {
     struct power_design *design = &plan->design;
-    int method = STUDY_SEQUENTIAL, scale = EFFECT_RELATIVE, sides = SIDES_TWO;
+    int method = STUDY_SEQUENTIAL, scale = EFFECT_RELATIVE, sides = SIDES_TWO, relative = -1;
     design->tuning = 5000;
     design->mixture_variance = 0.0001;
     if (!json_read_word(input, JSON_TOP, "method", JSON_OPTIONAL, study_method_words, &method,
                         err) ||
         !json_read_word(input, JSON_TOP, "effect", JSON_OPTIONAL, study_effect_words, &scale,
+                        err) ||
+        !json_read_word(input, JSON_TOP, "relative", JSON_OPTIONAL, study_relative_words, &relative,
                         err) ||
         !json_read_word(input, JSON_TOP, "sides", JSON_OPTIONAL, study_sides_words, &sides, err) ||
         !json_read_word(input, JSON_TOP, "kind", JSON_REQUIRED, study_kind_words, &plan->kind,
@@ -113,6 +115,8 @@ static bool read_method(json_t *input, struct plan *plan, struct error *err)
     plan->method = plan_method_of(method);
     design->needed = plan->method->needed;
     design->scale = (enum effect_scale)scale;
+    /* A schedule is for experiments alone, and they test relative effects so. */
+    design->fieller = relative < 0 ? plan->method->evenly : relative == 1;
     design->sides = (enum sides)sides;
     if (!design->needed)
         return json_fail_at(JSON_TOP, "method", err, "%s cannot be planned",
@@ -291,7 +295,7 @@ bool plan_read(json_t *input, struct plan *plan, struct error *err)
                                          "kind",     "baseline", "effect",      "min_effect",
                                          "weights",  "tuning",   "correction",  "mixture_variance",
                                          "spending", "simulate", "comparisons", "customers_per_day",
-                                         "looks",    NULL};
+                                         "looks",    "relative", NULL};
     return json_check_fields(input, JSON_TOP, fields, err) && read_method(input, plan, err) &&
            read_levels(input, plan, err) && read_weights(input, plan, err) &&
            read_sharing(input, plan, err) && read_baseline(input, plan, err) &&

@@ -160,6 +160,7 @@ static void append_results(struct simulation *simulation, double truth, json_t *
     const struct power_design *planned = &plan->design;
     struct judge judge = {
         .scale = planned->scale,
+        .fieller = planned->fieller,
         .sides = planned->sides,
         .alpha = planned->alpha,
         .tuning = planned->tuning,

@@ -47,6 +47,7 @@ extern const char *const study_kind_words[];
 extern const char *const study_effect_words[];
 extern const char *const study_correction_words[];
 extern const char *const study_sides_words[];
+extern const char *const study_relative_words[];
 
 /* What holds for a metric: the design's, overridden by its own. */
 struct study_settings {

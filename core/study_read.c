@@ -14,7 +14,7 @@ const char *const study_kind_words[] = {"binary", "mean", "ratio", "nps", "csat"
 const char *const study_effect_words[] = {"relative", "absolute", NULL};
 const char *const study_sides_words[] = {"two", "greater", "less", NULL};
 const char *const study_correction_words[] = {"none", "holm", "bh", "e-bh", NULL};
-static const char *const relative_words[] = {"delta", "fieller", NULL};
+const char *const study_relative_words[] = {"delta", "fieller", NULL};
 static const char *const goal_words[] = {"increase", "decrease", NULL};
 static const char *const role_words[] = {"primary", "guardrail", "secondary", NULL};
 static const char *const spending_words[] = {"obrien-fleming", "pocock", "kim-demets",
@@ -227,7 +227,7 @@ static bool read_design(struct study_reader *reader, json_t *json)
         !read_prior(design, &place, &reader->settings.prior, err) ||
         !study_read_spending(reader->study, design, &place, JSON_REQUIRED, err) ||
         !study_read_schedule(reader->study, design, &place, err) ||
-        !json_read_word(design, &place, "relative", JSON_OPTIONAL, relative_words, &relative,
+        !json_read_word(design, &place, "relative", JSON_OPTIONAL, study_relative_words, &relative,
                         err) ||
         !json_read_bool(design, &place, "best_arm", JSON_OPTIONAL, &reader->study->best_arm, err))
         return false;
@@ -429,6 +429,8 @@ static bool judge(const struct judged *judged)
     bool sequence = settings->method == STUDY_SEQUENTIAL || settings->method == STUDY_SCHEDULED;
     if (one_sided && sequence && settings->alpha >= 0.5)
         return refuse(judged, "alpha", "must be below 0.5 for a one-sided sequential test");
+    if (one_sided && study_by_fieller(settings) && settings->alpha >= 0.5)
+        return refuse(judged, "alpha", "must be below 0.5 for a one-sided test by fieller");
     bool quantile = metric->kind == STUDY_QUANTILE;
     if (quantile && !judge_quantile(judged))
         return false;

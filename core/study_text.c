@@ -41,6 +41,40 @@ static json_t *string_of(struct text *text)
     return string;
 }
 
+static bool has_p_value(const struct study_comparison *comparison)
+{
+    return comparison->inference.has_p_value;
+}
+
+static bool has_e_value(const struct study_comparison *comparison)
+{
+    return comparison->inference.has_e_value;
+}
+
+static bool begins_anew(const struct study_comparison *comparison)
+{
+    return comparison->drift || comparison->restarted;
+}
+
+static bool any_comparison(const struct study *study, const struct study_metric *metric,
+                           bool (*holds)(const struct study_comparison *comparison))
+{
+    for (size_t i = 0; i + 1 < study->variant_count; i++)
+        if (holds(&metric->arms.comparisons[i]))
+            return true;
+    return false;
+}
+
+/* What is left of the strata where most are. */
+static size_t strata_used(const struct study *study, const struct study_metric *metric)
+{
+    size_t most = 0;
+    for (size_t i = 0; i + 1 < study->variant_count; i++)
+        if (metric->arms.comparisons[i].strata > most)
+            most = metric->arms.comparisons[i].strata;
+    return most;
+}
+
 static json_t *computed_text(const struct study *study, const struct study_metric *metric)
 {
     const struct study_settings *settings = &metric->settings;
@@ -50,21 +84,22 @@ static json_t *computed_text(const struct study *study, const struct study_metri
     text_printf(&text, "Of %s%s. %s", unit_words(metric->kind),
                 settings->effect == EFFECT_RELATIVE ? ", relative to the control" : "",
                 text_of(metric)->computed);
+    if (any_comparison(study, metric, has_e_value))
+        text_puts(&text, " The e-value is evidence against no effect.");
     if (covariate)
         text_puts(&text, " What customers did before is taken out (CUPED).");
     if (metric->cap_percentile > 0)
-        text_printf(&text,
-                    " Values above the %gth percentile of all customers together count as that.",
+        text_printf(&text, " Values above percentile %g of all customers together count as that.",
                     metric->cap_percentile);
-    if (metric->arms.count > 1)
+    if (strata_used(study, metric) > 1)
         text_puts(&text, " Epochs with different weights are compared each by itself, then put "
                          "together by size.");
-    if (metric->before)
+    if (metric->before && !any_comparison(study, metric, begins_anew))
         text_puts(&text, " The range is what the ranges of all looks hold in common.");
     if (metric->has_margin)
         text_puts(&text, " A guardrail holds where the whole range is better than its limit.");
     if (study->correction != STUDY_NONE && metric->role != STUDY_GUARDRAIL &&
-        metric->arms.comparisons[0].inference.has_p_value)
+        any_comparison(study, metric, has_p_value))
         text_printf(&text, " p-values are corrected for several comparisons (%s).",
                     study_correction_words[study->correction]);
     return string_of(&text);
@@ -81,7 +116,7 @@ static json_t *assumption_text(const struct study_metric *metric)
     return string_of(&text);
 }
 
-static json_t *source_text(const struct study_metric *metric)
+static json_t *source_text(const struct study *study, const struct study_metric *metric)
 {
     const struct study_settings *settings = &metric->settings;
     bool exact = settings->method == STUDY_EXACT;
@@ -96,7 +131,7 @@ static json_t *source_text(const struct study_metric *metric)
         text_puts(&text, "; ranges of ratios: Fieller 1954 [Fieller1954]");
     if ((relative && !fieller) || metric->kind == MOMENTS_RATIO)
         text_puts(&text, "; delta method: Deng, Knoblich and Lu 2018 [Deng2018]");
-    if (!exact && metric->arms.count > 1)
+    if (!exact && strata_used(study, metric) > 1)
         text_puts(&text, "; strata: Miratrix, Sekhon and Yu 2013 [Miratrix2013]");
     return string_of(&text);
 }
@@ -104,5 +139,5 @@ static json_t *source_text(const struct study_metric *metric)
 json_t *study_text_report(const struct study *study, const struct study_metric *metric)
 {
     return json_pack("{s:o, s:o, s:o}", "computed", computed_text(study, metric), "assumption",
-                     assumption_text(metric), "source", source_text(metric));
+                     assumption_text(metric), "source", source_text(study, metric));
 }

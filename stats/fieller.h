@@ -10,9 +10,10 @@
  *     (D - r |M_a|)^2 <= q^2 (C - 2 L r + S r^2)       C, L, S: struct effect_ratio
  *
  * with q the number of standard errors of the method: valid at every look where q is. While
- * M_a^2 <= q^2 S the control's mean cannot be told from 0 and there is no range: both ends are
- * open. r = 0 is left out just where the absolute effect's range leaves out 0. Where q is small
- * against |M_a|/sqrt(S), the range is that of the delta method.
+ * M_a^2 <= q^2 S the control's mean cannot be told from 0, and nothing bounds the effect away from
+ * 0: both ends are open, or, where the difference is told from 0, the far one. r = 0 is left out
+ * just where the absolute effect's range leaves out 0. Where q is small against |M_a|/sqrt(S), the
+ * range is that of the delta method.
  *
  * Pure and thread-safe. */
 #ifndef UPLIFT_STATS_FIELLER_H

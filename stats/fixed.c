@@ -12,6 +12,8 @@
 
 #include "stats/root.h"
 
+/* GSL's quantile fails from 1e15 degrees of freedom on; the normal one is right long before. */
+static const double normal_df = 1e10;
 static const double few_df = 10000, far_t = 4, far_tail = 1e-4;
 /* ln t stays below this: exp of it is a double. */
 static const double log_most = 709, log_nothing = -1000;
@@ -56,6 +58,8 @@ static double search(double tail, double df)
 
 double fixed_quantile(double tail, double df)
 {
+    if (df > normal_df)
+        return gsl_cdf_ugaussian_Qinv(tail);
     return df < few_df && tail < far_tail ? search(tail, df) : gsl_cdf_tdist_Qinv(tail, df);
 }
 

@@ -6,6 +6,7 @@
 
 #include "stats/bayes.h"
 #include "stats/exact.h"
+#include "stats/fieller.h"
 #include "stats/fixed.h"
 #include "stats/group.h"
 #include "stats/msprt.h"
@@ -21,6 +22,18 @@ static struct simulate_claim claim(double estimate, bool claimed)
     return (struct simulate_claim){claimed ? (estimate > 0) - (estimate < 0) : 0, true, estimate};
 }
 
+/* What is tested, and its standard error. */
+struct tested {
+    double value, se;
+};
+
+static struct tested tested_of(const struct judge *judge, const struct effect *effect)
+{
+    if (judge->fieller && judge->scale == EFFECT_RELATIVE)
+        return (struct tested){fieller_statistic(effect), 1};
+    return (struct tested){effect->estimate, effect->se};
+}
+
 struct simulate_claim judge_sequential(const void *method, void *memory,
                                        const struct simulate_look *look)
 {
@@ -29,8 +42,9 @@ struct simulate_claim judge_sequential(const void *method, void *memory,
     (void)memory;
     if (effect.problem)
         return none();
-    double p = sequential_test(effect.estimate, effect.se, effect.units, judge->alpha,
-                               judge->tuning, judge->sides)
+    struct tested tested = tested_of(judge, &effect);
+    double p = sequential_test(tested.value, tested.se, effect.units, judge->alpha, judge->tuning,
+                               judge->sides)
                    .p_value;
     return claim(effect.estimate, p <= judge->alpha);
 }
@@ -43,8 +57,11 @@ struct simulate_claim judge_msprt(const void *method, void *memory,
     (void)memory;
     if (effect.problem)
         return none();
+    struct tested tested = tested_of(judge, &effect);
+    double scale = tested.se / effect.se;
     double p =
-        msprt_test(effect.estimate, effect.se, judge->mixture_variance, judge->alpha).p_value;
+        msprt_test(tested.value, tested.se, judge->mixture_variance * scale * scale, judge->alpha)
+            .p_value;
     return claim(effect.estimate, p <= judge->alpha);
 }
 
@@ -89,7 +106,8 @@ struct simulate_claim judge_fixed(const void *method, void *memory,
     if (effect.problem)
         return none();
     /* Student's tails are heavier than the normal's: what that does not find, the test does not. */
-    double z = effect.estimate / effect.se;
+    struct tested tested = tested_of(judge, &effect);
+    double z = tested.value / tested.se;
     double side = judge->sides == SIDES_TWO ? fabs(z) : judge->sides == SIDES_GREATER ? z : -z;
     double tail = judge->sides == SIDES_TWO ? judge->alpha / 2 : judge->alpha;
     if (side < gsl_cdf_ugaussian_Qinv(tail))
@@ -105,7 +123,8 @@ struct simulate_claim judge_group(const void *method, void *memory,
     (void)memory;
     if (effect.problem)
         return none();
-    return claim(effect.estimate, group_crosses(effect.estimate, effect.se,
+    struct tested tested = tested_of(judge, &effect);
+    return claim(effect.estimate, group_crosses(tested.value, tested.se,
                                                 judge->critical[look->number - 1], judge->sides));
 }
 

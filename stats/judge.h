@@ -19,6 +19,7 @@
 
 struct judge {
     enum effect_scale scale; /* absolute for exact */
+    bool fieller;            /* a relative effect is tested as the absolute one: stats/fieller.h */
     enum sides sides;        /* two for msprt, exact and bayesian */
     double alpha;
     double tuning;           /* sequential */

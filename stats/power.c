@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "stats/exact.h"
+#include "stats/fieller.h"
 #include "stats/msprt.h"
 #include "stats/sequential.h"
 
@@ -80,6 +81,12 @@ static double smallest_share(const struct power_design *design)
     return least / weight_of_all(design);
 }
 
+static double statistic_of(const struct power_design *design, const struct effect *effect)
+{
+    bool fieller = design->fieller && design->scale == EFFECT_RELATIVE;
+    return fabs(fieller ? fieller_statistic(effect) : effect->estimate / effect->se);
+}
+
 /* Whether every comparison finds the effect. Treatments that follow one of the same weight would
  * only repeat it. */
 static bool finds(const struct power_design *design, const struct population *control,
@@ -93,7 +100,7 @@ static bool finds(const struct power_design *design, const struct population *co
         pair.treatment = population_expected(treatment, each * design->weights[i]);
         struct effect effect = effect_between(&pair, 1, design->scale);
         if (effect.problem ||
-            !(fabs(effect.estimate) / effect.se >= design->needed(design, &pair, &effect)))
+            !(statistic_of(design, &effect) >= design->needed(design, &pair, &effect)))
             return false;
     }
     return true;

@@ -51,9 +51,11 @@ typedef double power_needed(const struct power_design *design, const struct effe
 struct power_design {
     power_needed *needed;
     enum effect_scale scale;
-    enum sides sides;        /* two for msprt, exact and bayesian */
-    double alpha, power;     /* alpha of one comparison */
-    double tuning;           /* sequential: customers of a comparison, > 0 */
+    bool fieller;        /* d and se of a relative effect are those of the absolute one, by which
+                          * stats/fieller.h tests it */
+    enum sides sides;    /* two for msprt, exact and bayesian */
+    double alpha, power; /* alpha of one comparison */
+    double tuning;       /* sequential: customers of a comparison, > 0 */
     double mixture_variance; /* msprt: > 0 */
     double drift;            /* group-sequential: theta of group_drift */
     const double *weights;   /* > 0, the control's first; borrowed */

@@ -77,6 +77,24 @@ static void test_fieller__is_open_while_the_control_may_be_nothing(void **state)
     assert_false(range.low_open || range.high_open);
 }
 
+/* A difference is sure, and the control may be nothing: the near end is that of the smaller root,
+ * and 0 is left out just where the absolute effect's range leaves it out. */
+static void test_fieller__far_end_is_open_where_there_is_a_difference(void **state)
+{
+    (void)state;
+    struct effect effect = {.ratio = {60, 5, 60, -5, 5}};
+    for (double q = 2.3; q < 9; q += 0.5) {
+        struct interval range = fieller_interval(&effect, q, SIDES_TWO);
+        assert_true(range.high_open);
+        assert_int_equal(!range.low_open, fieller_statistic(&effect) > q);
+        assert_true(range.low_open || range.low > 0);
+    }
+    effect.ratio.difference = -60;
+    struct interval mirrored = fieller_interval(&effect, 3, SIDES_TWO);
+    assert_true(mirrored.low_open && !mirrored.high_open && mirrored.high < 0);
+    assert_true(fieller_interval(&effect, 3, SIDES_GREATER).high_open);
+}
+
 static void test_fieller__excludes_nothing_as_the_absolute_effect_does(void **state)
 {
     (void)state;
@@ -122,6 +140,7 @@ int main(void)
         cmocka_unit_test(test_fieller__is_the_delta_method_where_that_is_right),
         cmocka_unit_test(test_fieller__is_open_while_the_control_may_be_nothing),
         cmocka_unit_test(test_fieller__excludes_nothing_as_the_absolute_effect_does),
+        cmocka_unit_test(test_fieller__far_end_is_open_where_there_is_a_difference),
         cmocka_unit_test(test_fieller__one_end),
         cmocka_unit_test(test_fieller__scales),
     };
