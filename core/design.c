@@ -159,6 +159,24 @@ static bool read_prior(struct design *design, json_t *object, const struct json_
     return json_read_bool(prior, &here, "proper", JSON_OPTIONAL, &design->prior_proper, err);
 }
 
+/* Refuses what another method would read: somebody forgot to name it. */
+static bool read_own(const struct design *design, json_t *object, const struct json_place *place,
+                     struct error *err)
+{
+    static const struct {
+        const char *name;
+        enum design_method method;
+    } own[] = {{"looks", METHOD_SCHEDULED},
+               {"horizon", METHOD_SCHEDULED},
+               {"prior", METHOD_BAYESIAN},
+               {"mixture_variance", METHOD_MSPRT}};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        if (design->method != own[i].method && given(object, own[i].name))
+            return json_fail_at(place, own[i].name, err, "is for the %s method",
+                                method_words[own[i].method]);
+    return true;
+}
+
 static bool read_look_list(struct design *design, json_t *list, const struct json_place *place,
                            struct arena *arena, struct error *err)
 {
@@ -181,12 +199,8 @@ static bool read_look_list(struct design *design, json_t *list, const struct jso
 static bool read_schedule(struct design *design, json_t *object, const struct json_place *place,
                           struct arena *arena, struct error *err)
 {
-    static const char *const own[] = {"looks", "horizon"};
     struct json_place here = json_member(place, "looks");
     json_t *looks = NULL;
-    for (size_t i = 0; i < 2 && design->method != METHOD_SCHEDULED; i++)
-        if (given(object, own[i]))
-            return json_fail_at(place, own[i], err, "is for the scheduled method");
     if (design->method != METHOD_SCHEDULED)
         return true;
     if (!json_read_integer(object, place, "horizon", JSON_REQUIRED, 100, INT64_C(1000000000000),
@@ -213,8 +227,8 @@ bool design_read(json_t *object, const struct json_place *place, struct arena *a
         !json_read_number(object, place, "mixture_variance", JSON_OPTIONAL, 1e-30, 1e30,
                           &design->mixture_variance, err) ||
         !json_read_bool(object, place, "best_arm", JSON_OPTIONAL, &design->best_arm, err) ||
-        !read_prior(design, object, place, err) || !read_days(design, object, place, err) ||
-        !read_schedule(design, object, place, arena, err))
+        !read_own(design, object, place, err) || !read_prior(design, object, place, err) ||
+        !read_days(design, object, place, err) || !read_schedule(design, object, place, arena, err))
         return false;
     return design->sides == SIDES_TWO || design->alpha < 0.5 ||
            json_fail_at(place, "alpha", err, "must be below 0.5 for a one-sided test");

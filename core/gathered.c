@@ -85,32 +85,49 @@ static double last_figure(const struct gathered *g, const char *name)
     return json_number_value(json_object_get(schedule, name));
 }
 
-/* A look is due on its day, and on the first one after the horizon was reached. */
+/* A look is due on its day, and each day once the horizon is reached: for comparisons that have not
+ * had their look there yet, as a survey that waits for answers or a metric that was added since. */
 static bool look_due(const struct gathered *g)
 {
-    const struct design *design = &g->present->design;
+    const struct design *design = &g->experiment->design;
     int64_t days = elapsed(g) / WHEN_DAY, last = (int64_t)last_figure(g, "last_look_day");
     bool present = g->phase == g->present->phase;
-    if (design->method != METHOD_SCHEDULED || !present || g->exposed == 0 ||
-        last_figure(g, "share") >= 1)
+    if (design->method != METHOD_SCHEDULED || !present || g->exposed == 0)
         return false;
     return design_look_day(design, days) > last || (g->exposed >= design->horizon && days > last);
 }
 
+/* The day after which the next look is due, or null where none is, or nobody knows yet. */
+static json_t *next_look(const struct gathered *g, double share, int64_t day)
+{
+    const struct design *design = &g->experiment->design;
+    bool ended = experiment_phase_end(g->present, g->phase) <= g->now;
+    if (ended || share >= 1)
+        return json_null();
+    if (g->exposed >= design->horizon)
+        return json_integer(day + 1);
+    int next = design_next_look_day(design, day);
+    return next ? json_integer(next) : json_null();
+}
+
 json_t *gathered_schedule(const struct gathered *g)
 {
-    const struct design *design = &g->present->design;
+    const struct design *design = &g->experiment->design;
     if (design->method != METHOD_SCHEDULED)
         return json_null();
     int64_t days = elapsed(g) / WHEN_DAY;
-    double share =
-        g->look ? fmin(1, (double)g->exposed / (double)design->horizon) : last_figure(g, "share");
+    double share = last_figure(g, "share");
     int64_t last = g->look ? days : (int64_t)last_figure(g, "last_look_day");
-    int next = share < 1 ? design_next_look_day(design, last > days ? last : days) : 0;
-    return json_pack("{s:I, s:I, s:o, s:I, s:o, s:b}", "horizon", (json_int_t)design->horizon,
+    if (g->look)
+        share = fmax(share, fmin(1, (double)g->exposed / (double)design->horizon));
+    int64_t over = (int64_t)last_figure(g, "over_day");
+    if (share >= 1 && over == 0)
+        over = last;
+    return json_pack("{s:I, s:I, s:o, s:I, s:o, s:b, s:I}", "horizon", (json_int_t)design->horizon,
                      "customers", (json_int_t)g->exposed, "share", json_figure(share),
                      "last_look_day", (json_int_t)last, "next_look_day",
-                     next ? json_integer(next) : json_null(), "over", share >= 1);
+                     next_look(g, share, last > days ? last : days), "over", share >= 1, "over_day",
+                     (json_int_t)over);
 }
 
 bool gathered_read(struct store_txn *txn, struct gathered *g, struct error *err)
@@ -405,7 +422,7 @@ static bool small_survey(const struct gathered *g, const struct metric *metric)
 /* Whether the method depends on how many have answered. */
 static bool two_methods(const struct gathered *g, const struct metric *metric)
 {
-    const struct design *design = &g->present->design;
+    const struct design *design = &g->experiment->design;
     return is_score(metric) && design->method == METHOD_SEQUENTIAL && design->sides == SIDES_TWO;
 }
 
@@ -413,14 +430,17 @@ static enum design_method method_for(const struct gathered *g, const struct metr
 {
     const char *kind = study_kind(metric);
     bool counts = strcmp(kind, "mean") != 0 && strcmp(kind, "ratio") != 0;
-    enum design_method method = g->present->design.method;
+    enum design_method method = g->experiment->design.method;
     /* What is valid at every look is so at the planned end too. */
     if (metric->kind == METRIC_QUANTILE)
         return method == METHOD_EXACT ? METHOD_EXACT : METHOD_SEQUENTIAL;
     if (method == METHOD_EXACT)
         return counts ? METHOD_EXACT : METHOD_SEQUENTIAL;
-    /* The mixture's variance is for shares and relative effects, not for points. */
-    if (method == METHOD_MSPRT && metric->kind == METRIC_NPS)
+    /* A mixture's variance, or a prior, of shares and relative effects says nothing of points: what
+     * is relative to a score about 0 would be next to nothing. */
+    bool scaled =
+        method == METHOD_MSPRT || (method == METHOD_BAYESIAN && g->experiment->design.prior_proper);
+    if (scaled && metric->kind == METRIC_NPS)
         return METHOD_SEQUENTIAL;
     return two_methods(g, metric) && small_survey(g, metric) ? METHOD_EXACT : method;
 }
@@ -429,7 +449,7 @@ static enum design_method method_for(const struct gathered *g, const struct metr
  * instead, guardrails excepted (as in core/study.h). */
 static double shared_alpha(const struct gathered *g, enum metric_role role)
 {
-    const struct design *design = &g->present->design;
+    const struct design *design = &g->experiment->design;
     size_t metrics = 0;
     if (design->method != METHOD_SCHEDULED || design->correction == CORRECTION_NONE ||
         role == ROLE_GUARDRAIL)
@@ -450,7 +470,7 @@ double gathered_alpha(const struct gathered *g, const struct metric *metric, enu
 static bool absolute_effect(const struct gathered *g, const struct metric *metric)
 {
     return is_score(metric) || method_for(g, metric) == METHOD_EXACT ||
-           g->present->design.effect == EFFECT_ABSOLUTE;
+           g->experiment->design.effect == EFFECT_ABSOLUTE;
 }
 
 /* The margin in the units of the effect. Surveys give it in points, of which the effect of csat is
@@ -539,19 +559,26 @@ static json_t *p_before(const struct gathered *g, const struct metric *metric, c
     return json_figure(fmin(1, json_number_value(p) * (mine / (1 - mine))));
 }
 
+/* Between two looks of a schedule the range is that of the last one, whatever it was. */
+static bool waits(const struct gathered *g)
+{
+    return g->experiment->design.method == METHOD_SCHEDULED && !g->look &&
+           last_figure(g, "share") < 1;
+}
+
 /* `before` of a metric, or NULL. A comparison whose effect was seen to change over time is never
  * narrowed again: its ranges are about different effects. */
 static json_t *before_json(const struct gathered *g, const struct metric *metric)
 {
     json_t *list = json_array();
     bool any = false;
-    if (!g->last.results || !design_is_anytime(&g->present->design)) {
+    if (!g->last.results || !design_is_anytime(&g->experiment->design)) {
         json_decref(list);
         return NULL;
     }
     for (size_t v = 1; v < g->experiment->variant_count; v++) {
         const json_t *row = gathered_before(g, metric, g->experiment->variants[v].key);
-        bool usable = row && !json_is_object(json_object_get(row, "drift_since"));
+        bool usable = row && (!json_is_object(json_object_get(row, "drift_since")) || waits(g));
         any = any || usable;
         json_array_append_new(list, usable ? json_pack("{s:o?, s:O?, s:O?}", "p_value",
                                                        p_before(g, metric, row), "interval",
@@ -668,14 +695,16 @@ static void put_exposed(json_t *study, const struct gathered *g)
 
 static json_t *study_design(const struct gathered *g)
 {
-    const struct design *design = &g->present->design;
-    json_t *object = json_pack(
-        "{s:s, s:f, s:s, s:s, s:f, s:f, s:s, s:b, s:{s:f, s:f, s:b}}", "method",
-        design_method_word(design->method), "alpha", design->alpha, "sides",
-        design_sides_word(design->sides), "effect", design_effect_word(design->effect), "tuning",
-        design->tuning, "mixture_variance", design->mixture_variance, "correction",
-        design_correction_word(design->correction), "best_arm", design->best_arm, "prior", "mean",
-        design->prior_mean, "sd", design->prior_sd, "proper", design->prior_proper);
+    const struct design *design = &g->experiment->design;
+    bool shared = design->method == METHOD_SCHEDULED; /* alpha is, see shared_alpha */
+    json_t *object =
+        json_pack("{s:s, s:f, s:s, s:s, s:f, s:f, s:s, s:b, s:{s:f, s:f, s:b}}", "method",
+                  design_method_word(design->method), "alpha", design->alpha, "sides",
+                  design_sides_word(design->sides), "effect", design_effect_word(design->effect),
+                  "tuning", design->tuning, "mixture_variance", design->mixture_variance,
+                  "correction", shared ? "none" : design_correction_word(design->correction),
+                  "best_arm", design->best_arm, "prior", "mean", design->prior_mean, "sd",
+                  design->prior_sd, "proper", design->prior_proper);
     /* The delta method errs far too often where few have come and somebody looks again and again.
      */
     if (design_is_anytime(design))

@@ -115,7 +115,8 @@ json_t *outlook_planned_days(json_t *metrics, const struct outlook_plan *plan)
     if (design->planned_days > 0)
         return json_pack("[i, i]", design->planned_days, design->planned_days);
     if (design->method == METHOD_SCHEDULED && isfinite(plan->horizon_days)) {
-        json_t *day = json_figure(ceil(elapsed_days + plan->horizon_days));
+        json_t *day =
+            json_figure(plan->over_day ? plan->over_day : ceil(elapsed_days + plan->horizon_days));
         return json_pack("[O, o]", day, day);
     }
     json_array_foreach(metrics, i, metric)

@@ -24,6 +24,7 @@ struct outlook_plan {
     /* Scheduled: days until the planned customers are there, and until the next look; 0 past the
      * horizon, HUGE_VAL where nobody comes. */
     double horizon_days, next_look_days;
+    int over_day; /* scheduled: the day of the look at the horizon; 0 before it */
 };
 
 /* How soon the interval's end (0 low, 1 high) of a comparison is past `boundary`, in units of the

@@ -71,7 +71,7 @@ static json_t *clear_since(const struct gathered *g, const char *verdict, const 
 static bool stays_clear(const struct gathered *g, const json_t *row, const json_t *before)
 {
     const char *last = json_string_value(json_object_get(before, "verdict"));
-    return last && is_clear(last) && design_is_anytime(&g->present->design) &&
+    return last && is_clear(last) && design_is_anytime(&g->experiment->design) &&
            !json_is_object(json_object_get(row, "drift_since")) &&
            json_is_array(json_object_get(row, "interval"));
 }
@@ -190,8 +190,8 @@ static const char *unit_of(const struct metric *metric)
 static double shown_alpha(const struct gathered *g, const struct metric *metric,
                           enum metric_role role)
 {
-    bool shared = g->present->design.method == METHOD_SCHEDULED;
-    return shared ? gathered_alpha(g, metric, role) : g->present->design.alpha;
+    bool shared = g->experiment->design.method == METHOD_SCHEDULED;
+    return shared ? gathered_alpha(g, metric, role) : g->experiment->design.alpha;
 }
 
 static void finish_metric(const struct gathered *g, json_t *row, const struct metric *metric,
@@ -351,15 +351,19 @@ static double monthly(const struct gathered *g, int64_t exposed, double elapsed)
 
 static struct outlook_plan plan_of(const struct gathered *g, const json_t *schedule, double elapsed)
 {
-    const struct design *design = &g->present->design;
+    const struct design *design = &g->experiment->design;
     struct outlook_plan plan = {.design = design, .elapsed_days = elapsed};
     if (design->method != METHOD_SCHEDULED)
         return plan;
     double left = fmax(0, (double)(design->horizon - g->exposed));
     json_t *next = json_object_get(schedule, "next_look_day");
     plan.horizon_days = g->exposed > 0 ? left * elapsed / (double)g->exposed : HUGE_VAL;
+    plan.over_day = (int)json_integer_value(json_object_get(schedule, "over_day"));
     plan.next_look_days =
         json_is_integer(next) ? fmax(0, json_number_value(next) - elapsed) : HUGE_VAL;
+    /* Reached, but for the look there. */
+    if (plan.horizon_days == 0 && plan.over_day == 0)
+        plan.horizon_days = fmax(plan.next_look_days, 0);
     return plan;
 }
 

@@ -53,6 +53,17 @@ static struct moments everyone(const struct effect_pair *strata, size_t count)
     return all;
 }
 
+/* The variance of what a unit adds to the score. Shares are counted once at most, and most of them
+ * late, so that it grows with them: the looks of an experiment whose outcomes are still coming in
+ * are less alike than its numbers of customers. */
+static long double unit_variance(const struct moments *all)
+{
+    long double variance = 0;
+    if (!moments_variance(all, &variance) || !(variance > 0))
+        return 0;
+    return all->kind == MOMENTS_RATIO ? variance * all->x * all->x : variance;
+}
+
 static long double theta_of(const struct moments *all)
 {
     if (!all->covariate || !(all->xx > 0) || !(all->yy > 0))
@@ -191,7 +202,8 @@ struct effect effect_between_weighted(const struct effect_pair *strata, const do
     if (effect.problem)
         return effect;
     effect.units = (double)all.n;
-    effect.information = (double)(1 / (control.uninformed + treatment.uninformed));
+    effect.information =
+        (double)(unit_variance(&all) / (control.uninformed + treatment.uninformed));
     effect.adjusted = all.covariate;
     return effect;
 }

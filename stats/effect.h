@@ -64,8 +64,10 @@ struct effect {
     double estimate, se;         /* se > 0 */
     double df;    /* Welch-Satterthwaite over the arms' se^2 (adjusted), see stats/fixed.h */
     double units; /* n of both arms, all strata */
-    /* 1 / sum w_k^2 (1/n_ak + 1/n_bk): what 1/se^2 of an absolute effect would be, had a unit the
-     * variance 1. It grows with the units alone, whatever they do. */
+    /* v / sum w_k^2 (1/n_ak + 1/n_bk) with v the variance of a unit over both arms (of N - (N/D) D
+     * of a ratio): the variance of the score, the sum over units of which the effect is the mean.
+     * It grows as units come and as outcomes do, and is on no scale of its own: its ratios count.
+     */
     double information;
     double base;               /* |M_a|: the control's mean, not adjusted */
     struct effect_ratio ratio; /* where relative */

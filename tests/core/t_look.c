@@ -687,6 +687,54 @@ static void test_look__past_the_horizon_a_sequence_goes_on(void **state)
     uplift_close(&uplift);
 }
 
+/* A metric that comes to count something else past the horizon has one look left, and then the
+ * sequence: it is not left without a range for ever. */
+static void test_look__who_missed_the_horizon_looks_later(void **state)
+{
+    (void)state;
+    struct uplift *uplift = open_scheduled();
+    come(uplift, 2100, 0.2, 0.3);
+    now = start + 9 * WHEN_DAY + 1;
+    pass(uplift, 1, true);
+    amend_metric(uplift, "Buys", 3);
+    for (int i = 0; i < 1000 && atomic_load(&uplift->rebuild.running) > 0; i++)
+        usleep(10000);
+    json_t *results = expect(uplift, 0, false); /* its look is not due before the next day */
+    assert_true(json_is_object(json_object_get(comparison(results), "restarted")));
+    json_decref(results);
+    now += WHEN_DAY;
+    results = expect(uplift, 1, true);
+    assert_int_equal(schedule_of(results, "over_day"), 9); /* the plan ended when it did */
+    assert_true(json_number_value(json_array_get(json_object_get(results, "planned_days"), 0)) ==
+                9);
+    json_decref(results);
+    uplift_close(&uplift);
+}
+
+/* What a look has claimed after a drift stands until the next one. */
+static void test_look__a_drift_is_claimed_until_the_next_look(void **state)
+{
+    (void)state;
+    struct uplift *uplift = open_scheduled();
+    come(uplift, 300, 0.2, 0.6);
+    now = start + 7 * WHEN_DAY + 1;
+    pass(uplift, 1, true);
+    come(uplift, 1500, 0.5, 0.2);
+    now = start + 8 * WHEN_DAY + 1;
+    json_t *at_look = expect(uplift, 2, true);
+    assert_string_equal(text_of(comparison(at_look), "verdict"), "worse");
+    assert_int_equal(day_of(comparison(at_look), "drift_since"), 9);
+    now += 60 * 1000;
+    look(uplift);
+    json_t *later = expect(uplift, 2, true);
+    assert_true(json_equal(json_object_get(comparison(later), "interval"),
+                           json_object_get(comparison(at_look), "interval")));
+    assert_string_equal(text_of(comparison(later), "verdict"), "worse");
+    json_decref(at_look);
+    json_decref(later);
+    uplift_close(&uplift);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
@@ -706,6 +754,8 @@ int main(void)
         TEST(test_look__nothing_is_claimed_between_scheduled_looks),
         TEST(test_look__scheduled_looks_are_on_disk),
         TEST(test_look__past_the_horizon_a_sequence_goes_on),
+        TEST(test_look__who_missed_the_horizon_looks_later),
+        TEST(test_look__a_drift_is_claimed_until_the_next_look),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests_name("look", tests, NULL, NULL);

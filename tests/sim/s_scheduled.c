@@ -11,6 +11,7 @@
  * who does not know the effect) stands beside it. */
 #include "tests/sim/sim.h"
 
+#include <gsl/gsl_randist.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -167,6 +168,94 @@ static void compare(struct sim *sim, double effect, long runs, bool promised)
                           "customers, scheduled against sequential, planned effect");
 }
 
+/* --- the whole way, look by look ----------------------------------------------------------------
+ *
+ * As an experiment goes it: boundaries of looks that are not known beforehand, information from
+ * what has happened, then the sequence up to twice the horizon. No effect. */
+
+enum { REAL_LOOKS = 8, LEAST = 25 };
+
+struct way {
+    double rate;
+    double first, second; /* customers of each arm, a look */
+    int window;           /* conversions come evenly over so many looks from exposure on */
+};
+
+/* Conversions of the arm's customers of this look, put where they come. */
+static void convert(struct sim *sim, const struct way *way, double customers, int at,
+                    double *coming)
+{
+    unsigned count = gsl_ran_binomial(sim->rng, way->rate, (unsigned)customers);
+    for (unsigned i = 0; i < count; i++) {
+        int when = at + (int)gsl_rng_uniform_int(sim->rng, (unsigned long)way->window);
+        if (when < 2 * REAL_LOOKS)
+            coming[when]++;
+    }
+}
+
+static bool claims_at(const struct effect *effect, struct scheduled *looks, double *information,
+                      double *critical, double horizon)
+{
+    size_t k = looks->count;
+    if (k > 0 && looks->share[k - 1] >= 1) {
+        struct interval range =
+            scheduled_past(effect->estimate, effect->se, effect->units, horizon, 0.05, SIDES_TWO)
+                .interval;
+        return range.low > 0 || range.high < 0;
+    }
+    information[k] = effect->information;
+    looks->count++;
+    if (!scheduled_critical(looks, 0.05, SIDES_TWO, &critical[k]))
+        abort();
+    return group_crosses(effect->estimate, effect->se, critical[k], SIDES_TWO);
+}
+
+static bool ever_claims(struct sim *sim, const struct way *way)
+{
+    double coming[2][2 * REAL_LOOKS] = {{0}}, information[REAL_LOOKS], share[REAL_LOOKS],
+                         critical[REAL_LOOKS], n[2] = {0}, sum[2] = {0};
+    const double each[2] = {way->first, way->second};
+    struct scheduled looks = {information, share, critical, 0};
+    for (int t = 0; t < 2 * REAL_LOOKS; t++) {
+        struct effect_pair pair = {moments_empty(MOMENTS_BINARY, false),
+                                   moments_empty(MOMENTS_BINARY, false)};
+        for (int arm = 0; arm < 2; arm++) {
+            convert(sim, way, each[arm], t, coming[arm]);
+            n[arm] += each[arm];
+            sum[arm] += coming[arm][t];
+            sim_add_binary(arm ? &pair.treatment : &pair.control, n[arm], sum[arm]);
+        }
+        if (fmin(sum[0], sum[1]) < LEAST)
+            continue; /* what it would have spent is there for the next */
+        if (looks.count < REAL_LOOKS)
+            share[looks.count] = fmin(1, (double)(t + 1) / REAL_LOOKS);
+        struct effect effect = effect_between(&pair, 1, EFFECT_ABSOLUTE);
+        if (!effect.problem && claims_at(&effect, &looks, information, critical,
+                                         REAL_LOOKS * (way->first + way->second)))
+            return true;
+    }
+    return false;
+}
+
+static void the_whole_way(struct sim *sim)
+{
+    static const struct {
+        struct way way;
+        const char *words;
+    } ways[] = {{{0.1, 3000, 3000, 1}, "conversions at once"},
+                {{0.1, 3000, 3000, 4}, "conversions over half of the plan"},
+                {{0.1, 3000, 3000, 8}, "conversions over all of it"},
+                {{0.02, 9000, 1000, 1}, "arms of 90 to 10, 20 conversions a look"}};
+    long runs = sim_runs(sim, 250, 20000);
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        long hits = 0;
+        for (long run = 0; run < runs; run++)
+            hits += ever_claims(sim, &ways[i].way);
+        sim_at_most(sim, hits, runs, 0.0525,
+                    "scheduled to twice its horizon, %s (alpha and a 20th)", ways[i].words);
+    }
+}
+
 int main(int argc, char **argv)
 {
     struct sim sim;
@@ -179,5 +268,6 @@ int main(int argc, char **argv)
     compare(&sim, 0.005, runs, true);
     if (sim.full)
         compare(&sim, 0.002, runs, true);
+    the_whole_way(&sim);
     return sim_end(&sim);
 }
