@@ -35,8 +35,8 @@ static const char help[] =
     "                              what to measure; binary or mean; the first is the primary\n"
     "  --covariate COLUMN:OUTCOME  known from before, explains an outcome (CUPED)\n"
     "  --segment COLUMN            report the groups of this column apart\n"
-    "  --method M                  sequential, fixed or exact [sequential]\n"
-    "  --effect E                  relative or absolute [relative]\n"
+    "  --method M                  sequential, fixed, exact, msprt or bayesian [sequential]\n"
+    "  --effect E                  relative or absolute [relative; absolute for exact]\n"
     "  --report FORMAT             text or json [text]\n"
     "  --help                      print this help\n";
 
@@ -86,7 +86,7 @@ static json_t *experiment_input(const struct import *import)
         json_array_append_new(segments, json_string(import->segment_words.values[i]));
     for (size_t i = 0; i < import->outcome_count; i++)
         json_array_append_new(i ? secondary : primary, json_string(import->outcomes[i].key));
-    return json_pack("{s:s, s:o, s:o, s:{s:o, s:o}, s:{s:s, s:s}}", "key", import->experiment,
+    return json_pack("{s:s, s:o, s:o, s:{s:o, s:o}, s:{s:s, s:s*}}", "key", import->experiment,
                      "variants", variants, "segments", segments, "metrics", "primary", primary,
                      "secondary", secondary, "design", "method", import->method, "effect",
                      import->effect);
@@ -342,9 +342,19 @@ static int finish(struct import *import, bool ok, const struct error *err)
                                                                      : COMMAND_FOUND_WRONG;
 }
 
+/* A schedule has nothing to look at between the first row and the last. */
+static bool is_method(const char *word)
+{
+    static const char *const methods[] = {"sequential", "fixed", "exact", "msprt", "bayesian"};
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+        if (strcmp(word, methods[i]) == 0)
+            return true;
+    return false;
+}
+
 int import_command(int argc, char **argv)
 {
-    struct import import = {.method = "sequential", .effect = "relative", .report = "text"};
+    struct import import = {.method = "sequential", .report = "text"};
     const struct option_row rows[] = {
         {.name = "data", .kind = OPTION_TEXT, .out = &import.data, .required = true},
         {.name = "experiment", .kind = OPTION_TEXT, .out = &import.experiment, .required = true},
@@ -363,6 +373,9 @@ int import_command(int argc, char **argv)
     enum options_result result = options_read(&options, argc, argv);
     if (result != OPTIONS_GO)
         return options_exit(result);
+    if (!is_method(import.method))
+        return options_wrong("import", "--method: must be sequential, fixed, exact, msprt or "
+                                       "bayesian: all rows come at one time");
     if (strcmp(import.report, "text") != 0 && strcmp(import.report, "json") != 0)
         return options_wrong("import", "--report: must be text or json");
     import.path = options.words[0];

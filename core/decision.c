@@ -428,7 +428,9 @@ static void say_open(struct judge *judge, json_t *reason, const json_t *metric,
         const char *unit = json_object_get(metric, "answers") ? "answers" : "customers";
         words_count(ceil(outlook.units_low), least);
         words_count(ceil(outlook.units_high), most);
-        if (isfinite(outlook.units_high))
+        if (strcmp(least, most) == 0)
+            say_more(reason, "; needs %s more %s", least, unit);
+        else if (isfinite(outlook.units_high))
             say_more(reason, "; needs %s to %s more %s", least, most, unit);
         else
             say_more(reason, "; needs at least %s more %s", least, unit);

@@ -284,8 +284,9 @@ static bool read_simulate(json_t *input, struct plan *plan, struct error *err)
         return false;
     if (plan->method->boundaries && study_given(json, "looks"))
         return json_fail_at(&place, "looks", err,
-                            plan->method->evenly ? "scheduled has looks of its own: looks"
-                                                 : "group-sequential looks at spending.times");
+                            plan->method->evenly
+                                ? "is not for scheduled, whose looks are those of its plan"
+                                : "group-sequential looks at spending.times");
     return read_truth(json, &place, plan, err);
 }
 

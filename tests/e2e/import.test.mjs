@@ -64,7 +64,10 @@ test('names that get one key, taken keys and wrong words are refused before anyt
   const method = run('import', file('id,v,late\na,x,1\nb,y,0\n'), '--data', data, '--experiment', 'third', '--customer', 'id',
     '--variant', 'v', '--outcome', 'late', '--method', 'magic');
   assert.equal(method.status, 2, method.stderr);
-  assert.match(method.stderr, /design\.method/);
+  assert.match(method.stderr, /--method: must be/);
+  const exact = run('import', file('id,v,late\na,x,1\nb,y,0\n'), '--data', join(folder, 'exact'), '--experiment', 'third', '--customer', 'id',
+    '--variant', 'v', '--outcome', 'late', '--method', 'exact');
+  assert.equal(exact.status, 0, exact.stderr);
   assert.deepEqual(inventory(), before);
 });
 

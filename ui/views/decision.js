@@ -28,8 +28,9 @@ function Reading({ design, schedule }) {
   }
   if (schedule && !schedule.over) {
     return html`<div class="muted">Looks are by schedule: ${schedule.last_look_day ? `the last one was after day ${schedule.last_look_day}` : 'none yet'}${
-      schedule.next_look_day ? `, the next is after day ${schedule.next_look_day}` : ''}; ${count(schedule.customers)} of ${count(schedule.horizon)}
-      planned customers are here. Ranges are those of the last look; between looks nothing is claimed.</div>`;
+      schedule.next_look_day ? `, the next is after day ${schedule.next_look_day}` : ''}; ${`${count(schedule.customers)} of ${count(schedule.horizon)} planned customers`}
+      are here. Ranges are those of the last look, estimates those of now; between looks nothing is claimed, but of quantiles,
+      which may be read at any time. Main metrics share the ${count(100 * design.alpha)}%.</div>`;
   }
   return html`<div class="muted">You may look or stop whenever you like. If every test is read this way, at least
     ${' '}${level} of 100 ranges hold the true change at every look.</div>`;

@@ -17,6 +17,9 @@ const evidence = (row) => [row.p_value !== null && `p = ${pValue(row.p_adjusted 
   row.drift_since && `the effect changed over time, seen on day ${row.drift_since.day}`,
   row.restarted && `begun anew on day ${row.restarted.day}: ${row.restarted.reason}`].filter(Boolean).join(', ');
 
+// What a posterior says in words, under the verdict.
+const likely = ({ chance_to_win: chance }) => typeof chance === 'number' && html`<small>${level(chance, 'share')} likely better</small>`;
+
 export function Rows({ title, note, comparisons, metric, letters, scale, hidden }) {
   const { effect, unit } = metric;
   return comparisons.map((row, i) => html`<tr>
@@ -26,16 +29,16 @@ export function Rows({ title, note, comparisons, metric, letters, scale, hidden 
     <td><${Range} row=${row} metric=${metric} scale=${scale} hidden=${hidden} /></td>
     <td class=${`change ${hidden ? '' : row.verdict}`}>${row.error ?? change(row.estimate, effect, unit)}</td>
     <td class="wide">${range(row.interval, effect, unit)}</td>
-    <td class=${`verdict ${hidden ? '' : row.verdict}`} title=${hidden ? '' : evidence(row)}>${hidden ? '—' : verdict(row.verdict)}</td>
+    <td class=${`verdict ${hidden ? '' : row.verdict}`} title=${hidden ? '' : evidence(row)}>${hidden ? '—' : verdict(row.verdict)}${!hidden && likely(row)}</td>
   </tr>`);
 }
 
-function note(metric) {
+function note(metric, design) {
   const parts = [metric.role, distribution(metric)].filter(Boolean);
   const anew = metric.comparisons.find((row) => row.restarted)?.restarted;
   if (metric.goal === 'decrease') parts.push('lower is better');
   if (metric.limit !== null) parts.push(`limit ${change(metric.limit, metric.effect, metric.unit)}`);
-  if (metric.method !== 'sequential') parts.push(`${metric.method} method`);
+  if (metric.method !== design.method) parts.push(`${metric.method} method`);
   if (anew) parts.push(`begun anew on day ${anew.day}: ${anew.reason}`);
   return parts.join(', ');
 }
@@ -56,14 +59,19 @@ export function Methods({ metrics }) {
 // A share's absolute change is in points, as NPS is.
 const axisGroup = ({ effect, unit }) => (effect === 'relative' ? 'relative' : unit === 'number' ? 'absolute' : 'points');
 
-export function Metrics({ metrics, letters, hidden }) {
+// The chance of each variant to be the best of all.
+const Best = ({ metric, letters }) => html`<p>${metric.name}, chance to be the best: ${metric.best.map((row) =>
+  `${letters[row.variant]} ${row.error ?? level(row.probability, 'share')}`).join(', ')}.</p>`;
+
+export function Metrics({ metrics, design, letters, hidden }) {
   const groups = [...new Set(metrics.map(axisGroup))];
   return groups.map((group) => {
     const members = metrics.filter((metric) => axisGroup(metric) === group);
     const scale = scaleOf(members.flatMap((metric) => metric.comparisons.map((row) => [row, metric])));
     return html`<div class="scroll" tabindex="0" role="region" aria-label=${`Metrics, ${group} change`}><table class="metrics">
       <${Head} first="Metric" scale=${scale} metric=${members[0]} />
-      <tbody>${members.map((metric) => html`<${Rows} title=${metric.name} note=${note(metric)} comparisons=${metric.comparisons}
-        metric=${metric} letters=${letters} scale=${scale} hidden=${hidden} />`)}</tbody></table></div>`;
+      <tbody>${members.map((metric) => html`<${Rows} title=${metric.name} note=${note(metric, design)} comparisons=${metric.comparisons}
+        metric=${metric} letters=${letters} scale=${scale} hidden=${hidden} />`)}</tbody></table></div>
+      ${!hidden && members.filter((metric) => metric.best).map((metric) => html`<${Best} metric=${metric} letters=${letters} />`)}`;
   });
 }

@@ -72,7 +72,7 @@ export function Results({ results, source, apiKey }) {
   {"customer": "c-1", "experiments": ["${experiment.key}"], "track": true}'`}</pre>`}
     ${!metrics.length ? html`<p>No metric is attached yet.</p>`
       : !shown ? html`<p><button onClick=${() => setRaw('1')}>Show the figures anyway</button></p>`
-        : html`<${Metrics} metrics=${metrics} letters=${letters} hidden=${invalid} /><${Methods} metrics=${metrics} />
+        : html`<${Metrics} metrics=${metrics} design=${results.design} letters=${letters} hidden=${invalid} /><${Methods} metrics=${metrics} />
           ${experiment.factors && html`<${Factors} experiment=${experiment} metric=${main} hidden=${invalid} />`}
           <${Narrowing} results=${results} metric=${metric} letters=${letters} onMetric=${(key) => setChosen(key === main.key ? '' : key)} />`}
     ${metrics.filter((item) => item.answers).map((item) => (item.answers.some((row) => row.n > 0)
