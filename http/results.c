@@ -98,7 +98,12 @@ void results_get(struct request *request)
     struct error err = {0};
     bool csv;
     char etag[40];
-    json_t *found = read_format(request, &csv, &err) ? results(request, &err) : NULL;
+    json_t *found = NULL;
+    /* The table has the rows of all customers; it must not pass for that of a segment. */
+    if (read_format(request, &csv, &err) && csv && request_query(request, "segment"))
+        error_set(&err, ERROR_INVALID, "segment", "is not in CSV: ask for JSON");
+    else if (err.code == ERROR_NONE)
+        found = results(request, &err);
     const char *match = request_header(request, "If-None-Match");
     if (!found) {
         respond_error(request, &err);
