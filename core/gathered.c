@@ -55,7 +55,7 @@ static int by_size(const void *a, const void *b)
     return order ? order : x->value.len < y->value.len ? -1 : x->value.len > y->value.len;
 }
 
-static int64_t elapsed(const struct gathered *g)
+int64_t gathered_elapsed(const struct gathered *g)
 {
     int64_t end = experiment_phase_end(g->present, g->phase);
     return (end < g->now ? end : g->now) - experiment_phase_start(g->present, g->phase);
@@ -63,71 +63,17 @@ static int64_t elapsed(const struct gathered *g)
 
 static int64_t day_of(const struct gathered *g)
 {
-    return elapsed(g) / WHEN_DAY + 1;
+    return gathered_elapsed(g) / WHEN_DAY + 1;
 }
 
 double gathered_elapsed_days(const struct gathered *g)
 {
-    return fmax((double)elapsed(g), 1) / (double)WHEN_DAY;
+    return fmax((double)gathered_elapsed(g), 1) / (double)WHEN_DAY;
 }
 
 int64_t gathered_day_start(const struct gathered *g)
 {
     return experiment_phase_start(g->present, g->phase) + (day_of(g) - 1) * WHEN_DAY;
-}
-
-/* --- scheduled looks -------------------------------------------------------------------------- */
-
-/* A figure of the schedule as the last look left it; 0 where there was none. */
-static double last_figure(const struct gathered *g, const char *name)
-{
-    const json_t *schedule = json_object_get(g->last.results, "schedule");
-    return json_number_value(json_object_get(schedule, name));
-}
-
-/* A look is due on its day, and each day once the horizon is reached: for comparisons that have not
- * had their look there yet, as a survey that waits for answers or a metric that was added since. */
-static bool look_due(const struct gathered *g)
-{
-    const struct design *design = &g->experiment->design;
-    int64_t days = elapsed(g) / WHEN_DAY, last = (int64_t)last_figure(g, "last_look_day");
-    bool present = g->phase == g->present->phase;
-    if (design->method != METHOD_SCHEDULED || !present || g->exposed == 0)
-        return false;
-    return design_look_day(design, days) > last || (g->exposed >= design->horizon && days > last);
-}
-
-/* The day after which the next look is due, or null where none is, or nobody knows yet. */
-static json_t *next_look(const struct gathered *g, double share, int64_t day)
-{
-    const struct design *design = &g->experiment->design;
-    bool ended = experiment_phase_end(g->present, g->phase) <= g->now;
-    if (ended || share >= 1)
-        return json_null();
-    if (g->exposed >= design->horizon)
-        return json_integer(day + 1);
-    int next = design_next_look_day(design, day);
-    return next ? json_integer(next) : json_null();
-}
-
-json_t *gathered_schedule(const struct gathered *g)
-{
-    const struct design *design = &g->experiment->design;
-    if (design->method != METHOD_SCHEDULED)
-        return json_null();
-    int64_t days = elapsed(g) / WHEN_DAY;
-    double share = last_figure(g, "share");
-    int64_t last = g->look ? days : (int64_t)last_figure(g, "last_look_day");
-    if (g->look)
-        share = fmax(share, fmin(1, (double)g->exposed / (double)design->horizon));
-    int64_t over = (int64_t)last_figure(g, "over_day");
-    if (share >= 1 && over == 0)
-        over = last;
-    return json_pack("{s:I, s:I, s:o, s:I, s:o, s:b, s:I}", "horizon", (json_int_t)design->horizon,
-                     "customers", (json_int_t)g->exposed, "share", json_figure(share),
-                     "last_look_day", (json_int_t)last, "next_look_day",
-                     next_look(g, share, last > days ? last : days), "over", share >= 1, "over_day",
-                     (json_int_t)over);
 }
 
 bool gathered_read(struct store_txn *txn, struct gathered *g, struct error *err)
@@ -146,7 +92,7 @@ bool gathered_read(struct store_txn *txn, struct gathered *g, struct error *err)
         g->exposed += gathered_total(g, 0, NULL, v).n;
     if (!look_last(txn, of, INT64_MAX, &g->last, err) && err->code != ERROR_NONE)
         return false;
-    g->look_due = look_due(g);
+    g->look_due = gathered_look_due(g);
     return true;
 }
 
@@ -559,13 +505,6 @@ static json_t *p_before(const struct gathered *g, const struct metric *metric, c
     return json_figure(fmin(1, json_number_value(p) * (mine / (1 - mine))));
 }
 
-/* Between two looks of a schedule the range is that of the last one, whatever it was. */
-static bool waits(const struct gathered *g)
-{
-    return g->experiment->design.method == METHOD_SCHEDULED && !g->look &&
-           last_figure(g, "share") < 1;
-}
-
 /* `before` of a metric, or NULL. A comparison whose effect was seen to change over time is never
  * narrowed again: its ranges are about different effects. */
 static json_t *before_json(const struct gathered *g, const struct metric *metric)
@@ -578,7 +517,8 @@ static json_t *before_json(const struct gathered *g, const struct metric *metric
     }
     for (size_t v = 1; v < g->experiment->variant_count; v++) {
         const json_t *row = gathered_before(g, metric, g->experiment->variants[v].key);
-        bool usable = row && (!json_is_object(json_object_get(row, "drift_since")) || waits(g));
+        bool usable =
+            row && (!json_is_object(json_object_get(row, "drift_since")) || gathered_waits(g));
         any = any || usable;
         json_array_append_new(list, usable ? json_pack("{s:o?, s:O?, s:O?}", "p_value",
                                                        p_before(g, metric, row), "interval",

@@ -54,8 +54,15 @@ double gathered_margin(const struct gathered *g, const struct metric *metric);
 double gathered_min_effect(const struct gathered *g, const struct metric *metric);
 /* The level of a metric's ranges, after what its role shares. */
 double gathered_alpha(const struct gathered *g, const struct metric *metric, enum metric_role role);
-/* Scheduled: {horizon, customers, share, last_look_day, next_look_day, over}; else null. `share` is
- * that of the last look, `over` says that it was 1. New reference. */
+/* Whether a scheduled look is due: on its day, and each day once the horizon is reached, for
+ * comparisons that have not had their look there yet, as a survey that waits for answers or a
+ * metric that was added since. */
+bool gathered_look_due(const struct gathered *g);
+/* Whether this is between two looks of a schedule, where the range is that of the last one,
+ * whatever it was. */
+bool gathered_waits(const struct gathered *g);
+/* Scheduled: {horizon, customers, share, last_look_day, next_look_day, over, over_day}; else null.
+ * `share` is that of the last look, `over` says that it was 1. New reference. */
 json_t *gathered_schedule(const struct gathered *g);
 /* The study (study.h). New reference. */
 json_t *gathered_study(const struct gathered *g);
@@ -68,6 +75,8 @@ const json_t *gathered_before(const struct gathered *g, const struct metric *met
 bool gathered_recounted(const struct gathered *g, const struct metric *metric, const char *variant);
 /* What each metric counts now, as a look keeps it. New reference. */
 json_t *gathered_counted(const struct gathered *g);
+/* Milliseconds since the phase began, to its end at most. */
+int64_t gathered_elapsed(const struct gathered *g);
 /* Days since the phase began, to its end at most; above 0. */
 double gathered_elapsed_days(const struct gathered *g);
 /* When the present day of the phase began (ms): by present, phase and now alone. */
