@@ -735,6 +735,32 @@ static void test_look__a_drift_is_claimed_until_the_next_look(void **state)
     uplift_close(&uplift);
 }
 
+/* An earlier phase stays what it was, whatever the next one is designed to be. */
+static void test_look__a_phase_keeps_its_design(void **state)
+{
+    (void)state;
+    const struct definition_change change = {.who = "test", .at = -1};
+    const struct results_options first = {.phase = 1, .as_of = -1};
+    struct error err = {0};
+    struct uplift *uplift = open_with_experiment();
+    come(uplift, 1000, 0.2, 0.3);
+    json_t *before = results_at(uplift, -1);
+    now = start + 2 * WHEN_DAY;
+    json_t *options = json_pack("{s:{s:s, s:i}}", "design", "method", "scheduled", "horizon", 4000);
+    made(uplift_experiment_transition(uplift, &change, slice_of("exp"), STEP_NEW_PHASE, options,
+                                      &err));
+    json_decref(options);
+    json_t *results = analysis_results(uplift, slice_of("exp"), &first, &err);
+    assert_non_null(results);
+    assert_string_equal(text_of(json_object_get(results, "design"), "method"), "sequential");
+    assert_true(json_is_null(json_object_get(results, "schedule")));
+    assert_true(json_equal(json_object_get(comparison(results), "interval"),
+                           json_object_get(comparison(before), "interval")));
+    json_decref(before);
+    json_decref(results);
+    uplift_close(&uplift);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
@@ -756,6 +782,7 @@ int main(void)
         TEST(test_look__past_the_horizon_a_sequence_goes_on),
         TEST(test_look__who_missed_the_horizon_looks_later),
         TEST(test_look__a_drift_is_claimed_until_the_next_look),
+        TEST(test_look__a_phase_keeps_its_design),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests_name("look", tests, NULL, NULL);
