@@ -245,6 +245,7 @@ static void the_whole_way(struct sim *sim)
     } ways[] = {{{0.1, 3000, 3000, 1}, "conversions at once"},
                 {{0.1, 3000, 3000, 4}, "conversions over half of the plan"},
                 {{0.1, 3000, 3000, 8}, "conversions over all of it"},
+                {{0.5, 1000, 1000, 8}, "half converts, over all of it"},
                 {{0.02, 9000, 1000, 1}, "arms of 90 to 10, 20 conversions a look"}};
     long runs = sim_runs(sim, 250, 20000);
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
