@@ -133,7 +133,8 @@ static void check_events(json_t *report, const struct health_input *input)
     if (!input->running)
         snprintf(text, sizeof text, "Not running: no event is expected");
     else if (!input->last_event_at)
-        snprintf(text, sizeof text, "No event yet");
+        snprintf(text, sizeof text,
+                 input->exposed > 0 ? "No event since the server was started" : "No event yet");
     else if (silence >= 2 * WHEN_DAY)
         snprintf(text, sizeof text, "No event for %lld days", (long long)(silence / WHEN_DAY));
     else if (silence >= 2 * WHEN_HOUR)

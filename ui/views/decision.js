@@ -41,7 +41,7 @@ export function Decision({ decision, design, schedule }) {
   return html`<section class=${`card ${decision.action}`} aria-label="Decision">
     <p>${ICONS[decision.action] ?? '–'} ${decision.headline}</p>
     <ul>${decision.reasons.map((reason) => html`<li>${reason.text}</li>`)}
-      ${left && html`<li>About ${left} more days, if it stays so.</li>`}
+      ${left && html`<li>Days left if it stays so: about ${left}.</li>`}
       ${decision.value_per_month !== null && html`<li>Worth about ${count(decision.value_per_month)} a month on the main metric alone.</li>`}</ul>
     <${Reading} design=${design} schedule=${schedule} />
     <details><summary>How this is decided</summary><ol>${RULES.map(([action, text]) => html`<li class=${action === decision.action ? 'holds' : 'muted'}>${text}${
