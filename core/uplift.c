@@ -38,17 +38,18 @@ static bool load_secret(struct uplift *uplift, struct error *err)
 
 static void resume_rebuild(struct uplift *uplift);
 
-struct uplift *uplift_open(const char *folder, const struct clock *clock, struct error *err)
+struct uplift *uplift_open_with(const char *folder, const struct uplift_options *options,
+                                struct error *err)
 {
     struct uplift *uplift = xcalloc(1, sizeof *uplift);
-    uplift->clock = *clock;
+    uplift->clock = options->clock.now ? options->clock : clock_system;
     uplift->looked = (struct uplift_looked){UINT64_MAX, UINT64_MAX};
     catalog_root_init(&uplift->catalog);
     pthread_mutex_init(&uplift->looking, NULL);
     fresh_init(&uplift->fresh);
     if (sodium_init() < 0)
         error_fatal("libsodium does not start");
-    uplift->store = store_open(folder, 0, err);
+    uplift->store = store_open(folder, options->store_max, err);
     if (!uplift->store || !load_secret(uplift, err) || !keys_load(uplift, err)) {
         uplift_close(&uplift);
         return NULL;
@@ -59,6 +60,11 @@ struct uplift *uplift_open(const char *folder, const struct clock *clock, struct
     else
         resume_rebuild(uplift);
     return uplift;
+}
+
+struct uplift *uplift_open(const char *folder, const struct clock *clock, struct error *err)
+{
+    return uplift_open_with(folder, &(struct uplift_options){.clock = *clock}, err);
 }
 
 void uplift_close(struct uplift **uplift)

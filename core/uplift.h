@@ -53,7 +53,16 @@ struct uplift {
     atomic_int_fast64_t last_event_at; /* ms: of whatever experiment; 0: none yet */
 };
 
-/* Opens or creates the folder, loads definitions and keys, starts the writer. `clock` is copied. */
+/* How to open; all zero is the default. */
+struct uplift_options {
+    struct clock clock; /* copied; a zero one is the system's */
+    size_t store_max;   /* most bytes of the store on disk; 0: as much as the disk holds */
+};
+
+/* Opens or creates the folder, loads definitions and keys, starts the writer. */
+struct uplift *uplift_open_with(const char *folder, const struct uplift_options *options,
+                                struct error *err);
+/* The same by default but for the clock. */
 struct uplift *uplift_open(const char *folder, const struct clock *clock, struct error *err);
 /* Drains the writer and closes. No other thread may be inside. */
 void uplift_close(struct uplift **uplift);

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Customers and their events on disk: numbers, ids, the history. */
+#include <endian.h>
+#include <sodium.h>
+#include <stdlib.h>
+
+#include "core/ledger_parts.h"
+#include "core/when.h"
+
+struct store_key ledger_key(uint64_t customer, uint8_t kind)
+{
+    struct store_key key = {0};
+    key_u64(&key, customer);
+    key_u8(&key, kind);
+    return key;
+}
+
+uint64_t ledger_last_customer(struct store_txn *txn)
+{
+    struct slice key, value;
+    uint64_t number = 0;
+    if (store_last(txn, STORE_CUSTOMER, NO_SLICE, &key, &value))
+        unkey_u64(&key, &number);
+    return number;
+}
+
+uint64_t ledger_next_customer(struct store_txn *txn, uint64_t from)
+{
+    struct store_key start = ledger_key(from, 0);
+    struct store_cursor *cursor = store_walk(txn, STORE_CUSTOMER, NO_SLICE, key_slice(&start));
+    struct slice key, value;
+    uint64_t number = 0;
+    if (store_next(cursor, &key, &value))
+        unkey_u64(&key, &number);
+    store_walk_end(&cursor);
+    return number;
+}
+
+uint64_t ledger_customer_number(struct store_txn *txn, const unsigned char secret[32],
+                                struct slice id, bool create)
+{
+    unsigned char digest[16];
+    crypto_generichash(digest, sizeof digest, (const unsigned char *)id.ptr, id.len, secret, 32);
+    struct slice key = {(const char *)digest, sizeof digest}, found;
+    uint64_t number = 0;
+    if (store_get(txn, STORE_CUSTOMER_ID, key, &found)) {
+        unkey_u64(&found, &number);
+        return number;
+    }
+    if (!create)
+        return 0;
+    number = ledger_last_customer(txn) + 1;
+    struct store_key value = {0}, profile = ledger_key(number, LEDGER_PROFILE);
+    key_u64(&value, number);
+    store_put(txn, STORE_CUSTOMER_ID, key, key_slice(&value));
+    store_put(txn, STORE_CUSTOMER, key_slice(&profile), id);
+    return number;
+}
+
+struct slice ledger_customer_id(struct store_txn *txn, uint64_t customer)
+{
+    struct store_key key = ledger_key(customer, LEDGER_PROFILE);
+    struct slice id = NO_SLICE;
+    store_get(txn, STORE_CUSTOMER, key_slice(&key), &id);
+    return id;
+}
+
+/* What tells one event from another: its id, or all that it says. */
+static void identify(const struct event *event, struct text *text)
+{
+    text_clear(text);
+    if (event->id.len) {
+        text_add(text, event->id.ptr, event->id.len);
+        return;
+    }
+    struct event bare = *event;
+    if (!bare.timed)
+        bare.at = 0;
+    bare.received = bare.at;
+    event_encode(&bare, text);
+}
+
+/* An event without a time has no key of its own to meet: what was seen is kept for some days. */
+static bool seen_before(struct store_txn *txn, const unsigned char secret[32], uint64_t customer,
+                        const struct event *event, const struct text *identity)
+{
+    unsigned char digest[16];
+    uint64_t number = htobe64(customer);
+    crypto_generichash_state state;
+    crypto_generichash_init(&state, secret, 32, sizeof digest);
+    crypto_generichash_update(&state, (const unsigned char *)&number, sizeof number);
+    crypto_generichash_update(&state, (const unsigned char *)identity->ptr, identity->len);
+    crypto_generichash_final(&state, digest, sizeof digest);
+    struct slice key = {(const char *)digest, sizeof digest}, found;
+    uint64_t when = 0;
+    if (store_get(txn, STORE_SEEN, key, &found) && unkey_u64(&found, &when) &&
+        (int64_t)when > event->received - LEDGER_SEEN_DAYS * WHEN_DAY)
+        return true;
+    struct store_key value = {0};
+    key_u64(&value, (uint64_t)event->received);
+    store_put(txn, STORE_SEEN, key, key_slice(&value));
+    return false;
+}
+
+bool ledger_append(struct store_txn *txn, const unsigned char secret[32], uint64_t customer,
+                   const struct event *event)
+{
+    struct text text;
+    text_init(&text, 64 << 10);
+    identify(event, &text);
+    unsigned char digest[crypto_shorthash_BYTES];
+    crypto_shorthash(digest, (const unsigned char *)text.ptr, text.len, secret);
+    bool fresh = event->timed || !seen_before(txn, secret, customer, event, &text);
+    if (fresh) {
+        struct store_key key = ledger_key(customer, LEDGER_EVENT);
+        key_u64(&key, (uint64_t)event->at);
+        key_bytes(&key, (struct slice){(const char *)digest, sizeof digest});
+        text_clear(&text);
+        must(event_encode(event, &text));
+        fresh =
+            store_put_new(txn, STORE_CUSTOMER, key_slice(&key), (struct slice){text.ptr, text.len});
+    }
+    text_release(&text);
+    return fresh;
+}
+
+static int compare_slices(struct slice a, struct slice b)
+{
+    size_t least = a.len < b.len ? a.len : b.len;
+    int order = least ? memcmp(a.ptr, b.ptr, least) : 0;
+    return order ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+/* Ties are broken by what the events say, which is the same in every store; keys hold digests under
+ * the store's own secret. */
+static int by_time(const void *a, const void *b)
+{
+    const struct event *x = a, *y = b;
+    int64_t tx = event_time(x), ty = event_time(y);
+    if (tx != ty)
+        return tx < ty ? -1 : 1;
+    if (x->type != y->type)
+        return x->type < y->type ? -1 : 1;
+    int order = compare_slices(x->id, y->id);
+    if (order == 0)
+        order = compare_slices(x->name, y->name);
+    if (order == 0)
+        order = compare_slices(x->variant, y->variant);
+    if (order == 0)
+        order = (x->value > y->value) - (x->value < y->value);
+    return order ? order : compare_slices(x->attributes, y->attributes);
+}
+
+bool ledger_history(struct store_txn *txn, uint64_t customer, struct arena *arena,
+                    struct event **events, size_t *count, struct error *err)
+{
+    struct store_key prefix = ledger_key(customer, LEDGER_EVENT);
+    struct store_cursor *cursor = store_walk(txn, STORE_CUSTOMER, key_slice(&prefix), NO_SLICE);
+    struct slice key, record;
+    struct event *list = NULL;
+    size_t used = 0, room = 0;
+    bool ok = true;
+    while (ok && store_next(cursor, &key, &record)) {
+        if (used == room) {
+            struct event *more = arena_alloc(arena, (room = room ? room * 2 : 16) * sizeof *more);
+            if (used)
+                memcpy(more, list, used * sizeof *more);
+            list = more;
+        }
+        if (!event_decode(arena_slice(arena, record), &list[used]))
+            ok = error_set(err, ERROR_CORRUPT, NULL, "an event of customer number %llu is damaged",
+                           (unsigned long long)customer);
+        used += ok;
+    }
+    store_walk_end(&cursor);
+    if (!ok || !store_healthy(txn, err))
+        return false;
+    if (used > 1)
+        qsort(list, used, sizeof *list, by_time);
+    *events = list;
+    *count = used;
+    return true;
+}
+
+bool ledger_expire_seen(struct store_txn *txn, int64_t now, size_t most, struct store_key *from)
+{
+    struct store_cursor *cursor = store_walk(txn, STORE_SEEN, NO_SLICE, key_slice(from));
+    struct slice key, value;
+    struct arena arena = {0};
+    struct slice *old = arena_alloc(&arena, most * sizeof *old);
+    size_t count = 0, looked_at = 0;
+    bool more;
+    while ((more = store_next(cursor, &key, &value)) && looked_at++ < most) {
+        uint64_t when = 0;
+        if (!unkey_u64(&value, &when) || (int64_t)when <= now - LEDGER_SEEN_DAYS * WHEN_DAY)
+            old[count++] = arena_slice(&arena, key);
+    }
+    from->len = 0;
+    if (more)
+        key_bytes(from, key);
+    store_walk_end(&cursor);
+    for (size_t i = 0; i < count; i++)
+        store_delete(txn, STORE_SEEN, old[i]);
+    arena_release(&arena);
+    return more;
+}
