@@ -103,8 +103,12 @@ static void wait_for_end(struct uplift *uplift, const sigset_t *signals)
         struct error err = {0};
         char line[ERROR_LINE_MAX];
         if (!expire(&expiry, &err) || !keys_save(uplift, &err) ||
-            !analysis_keep_house(uplift, &err))
+            !analysis_keep_house(uplift, &err)) {
+            atomic_fetch_add(&uplift->house_failed, 1);
             fprintf(stderr, "uplift serve: housekeeping: %s\n", error_line(&err, line));
+        } else {
+            atomic_store(&uplift->house_kept_at, uplift_now(uplift));
+        }
     }
 }
 

@@ -18,8 +18,7 @@ struct ingest {
     pthread_cond_t wake;
     struct ingest_job *first, **last; /* lock */
     bool stopping;                    /* lock */
-    atomic_size_t waiting;
-    atomic_uint_fast64_t commits;
+    struct ingest_figures figures;
 };
 
 /* Takes the next group off the queue: one alone, or shared ones up to GROUP_MAX. NULL: the end. */
@@ -63,23 +62,38 @@ static bool run_together(struct ingest *ingest, struct ingest_job *group, struct
     else
         store_abort(&run.txn);
     tally_set_free(&run.tallies);
-    if (ok)
-        atomic_fetch_add(&ingest->commits, 1);
-    else if (err->code == ERROR_NONE)
+    if (!ok && err->code == ERROR_NONE)
         error_set(err, ERROR_IO, NULL, "the write failed");
+    return ok;
+}
+
+/* A refusal for what a job asks is not a failure of the store. */
+static bool run_counted(struct ingest *ingest, struct ingest_job *group, struct error *err)
+{
+    struct ingest_figures *figures = &ingest->figures;
+    int64_t start = histogram_now();
+    bool ok = run_together(ingest, group, err);
+    bool failed = !ok && (err->code == ERROR_FULL || err->code == ERROR_IO ||
+                          err->code == ERROR_BUSY || err->code == ERROR_CORRUPT);
+    if (ok)
+        histogram_add(&figures->commits, histogram_now() - start);
+    if (failed)
+        atomic_fetch_add(&figures->failed, 1);
+    if (ok || failed)
+        atomic_store(&figures->refusing, failed);
     return ok;
 }
 
 static void finish(struct ingest *ingest, struct ingest_job *job, const struct error *err)
 {
-    atomic_fetch_sub(&ingest->waiting, job->weight);
+    atomic_fetch_sub(&ingest->figures.waiting, job->weight);
     job->done(job->data, err);
 }
 
 static void run_group(struct ingest *ingest, struct ingest_job *group)
 {
     struct error err = {0};
-    bool ok = run_together(ingest, group, &err);
+    bool ok = run_counted(ingest, group, &err);
     /* Damage that one job meets is no reason to refuse the others. */
     bool apart = !ok && err.code == ERROR_CORRUPT && group->next;
     for (struct ingest_job *job = group, *next; job; job = next) {
@@ -87,7 +101,7 @@ static void run_group(struct ingest *ingest, struct ingest_job *group)
         next = job->next;
         job->next = NULL;
         if (apart)
-            run_together(ingest, job, &own);
+            run_counted(ingest, job, &own);
         finish(ingest, job, apart ? &own : &err);
     }
 }
@@ -132,10 +146,10 @@ bool ingest_submit(struct ingest *ingest, struct ingest_job *job, struct error *
 {
     job->next = NULL;
     pthread_mutex_lock(&ingest->lock);
-    size_t waiting = atomic_load(&ingest->waiting);
+    size_t waiting = atomic_load(&ingest->figures.waiting);
     bool room = !ingest->stopping && (waiting == 0 || waiting + job->weight <= ingest->queue_max);
     if (room) {
-        atomic_fetch_add(&ingest->waiting, job->weight);
+        atomic_fetch_add(&ingest->figures.waiting, job->weight);
         *ingest->last = job;
         ingest->last = &job->next;
         pthread_cond_signal(&ingest->wake);
@@ -191,12 +205,7 @@ bool ingest_call(struct ingest *ingest,
     return err->code == ERROR_NONE;
 }
 
-size_t ingest_waiting(const struct ingest *ingest)
+struct ingest_figures *ingest_figures(struct ingest *ingest)
 {
-    return atomic_load(&ingest->waiting);
-}
-
-uint64_t ingest_commits(const struct ingest *ingest)
-{
-    return atomic_load(&ingest->commits);
+    return &ingest->figures;
 }

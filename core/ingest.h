@@ -7,10 +7,12 @@
 #ifndef UPLIFT_CORE_INGEST_H
 #define UPLIFT_CORE_INGEST_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "core/error.h"
+#include "core/histogram.h"
 #include "core/store.h"
 #include "core/tally.h"
 
@@ -47,8 +49,14 @@ bool ingest_call(struct ingest *ingest,
                  bool (*run)(void *data, struct ingest_run *run, struct error *err), void *data,
                  struct error *err);
 
-/* Weight that waits now, commits so far: for the metrics. */
-size_t ingest_waiting(const struct ingest *ingest);
-uint64_t ingest_commits(const struct ingest *ingest);
+/* For operators. */
+struct ingest_figures {
+    atomic_size_t waiting;       /* weight that waits now */
+    atomic_uint_fast64_t failed; /* groups that were not written, since the start */
+    atomic_bool refusing;        /* whether the last group was not written */
+    struct histogram commits;    /* how long each group took that was */
+};
+/* Lives as long as ingest. */
+struct ingest_figures *ingest_figures(struct ingest *ingest);
 
 #endif

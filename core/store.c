@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 enum { READERS_MAX = 1024 };
@@ -385,6 +386,12 @@ void store_size(struct store *store, uint64_t *used, uint64_t *file)
     *file = mdb_env_get_fd(store->env, &fd) == 0 && fstat(fd, &disk) == 0
                 ? (uint64_t)disk.st_blocks * 512
                 : 0;
+}
+
+uint64_t store_disk_free(struct store *store)
+{
+    struct statvfs disk;
+    return fstatvfs(store->lock_file, &disk) == 0 ? (uint64_t)disk.f_bavail * disk.f_frsize : 0;
 }
 
 void key_bytes(struct store_key *key, struct slice bytes)

@@ -82,6 +82,9 @@ void store_walk_end(struct store_cursor **cursor);
 /* Bytes on disk that are in use, and those of the file. */
 void store_size(struct store *store, uint64_t *used, uint64_t *file);
 
+/* Bytes that are free on its disk, for whom the process runs as; 0 where that cannot be told. */
+uint64_t store_disk_free(struct store *store);
+
 /* Keys are built left to right: integers big-endian, so that order of bytes is order of numbers;
  * text ends in a zero byte and must not hold one. Too long a key is a broken promise. */
 struct store_key {

@@ -51,6 +51,8 @@ struct uplift {
     /* Counters for operators, since the start. */
     atomic_uint_fast64_t accepted, duplicates, rejected;
     atomic_int_fast64_t last_event_at; /* ms: of whatever experiment; 0: none yet */
+    atomic_uint_fast64_t house_failed; /* rounds of housekeeping that did not go well */
+    atomic_int_fast64_t house_kept_at; /* ms: the last one that did; 0: none yet */
 };
 
 /* How to open; all zero is the default. */

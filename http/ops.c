@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* For operators: liveness, readiness, figures for Prometheus, the description of the API. */
+/* For operators: liveness, readiness, the description of the API. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,42 +24,6 @@ void readyz_get(struct request *request)
     }
     store_abort(&txn);
     respond_text(request, MHD_HTTP_OK, "text/plain; charset=utf-8", "ready\n", 6, NULL, NULL);
-}
-
-static void add_series(struct text *out, const char *name, const char *kind, const char *help,
-                       double value)
-{
-    text_printf(out, "# HELP uplift_%s %s\n# TYPE uplift_%s %s\nuplift_%s %.17g\n", name, help,
-                name, kind, name, value);
-}
-
-void prometheus_get(struct request *request)
-{
-    struct uplift *uplift = request->uplift;
-    uint64_t used = 0, file = 0;
-    struct text out;
-    text_init(&out, 1 << 16);
-    store_size(uplift->store, &used, &file);
-    add_series(&out, "events_accepted_total", "counter", "Events taken since the start.",
-               (double)atomic_load(&uplift->accepted));
-    add_series(&out, "events_duplicate_total", "counter", "Events that were there already.",
-               (double)atomic_load(&uplift->duplicates));
-    add_series(&out, "events_rejected_total", "counter", "Events refused.",
-               (double)atomic_load(&uplift->rejected));
-    add_series(&out, "commits_total", "counter", "Commits to disk.",
-               (double)ingest_commits(uplift->ingest));
-    add_series(&out, "queue_events", "gauge", "Events that wait for the writer.",
-               (double)ingest_waiting(uplift->ingest));
-    add_series(&out, "store_used_bytes", "gauge", "Bytes in use in the store.", (double)used);
-    add_series(&out, "store_file_bytes", "gauge", "Bytes of the store on disk.", (double)file);
-    text_puts(&out, "# HELP uplift_http_answers_total Answers by class of status.\n"
-                    "# TYPE uplift_http_answers_total counter\n");
-    for (int class = 2; class <= 5; class ++)
-        text_printf(&out, "uplift_http_answers_total{class=\"%dxx\"} %llu\n", class,
-                    (unsigned long long)server_answers(request->server, class));
-    respond_text(request, MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", out.ptr, out.len,
-                 NULL, NULL);
-    text_release(&out);
 }
 
 /* --- OpenAPI -------------------------------------------------------------------------------- */

@@ -28,6 +28,7 @@ struct request {
     char place[80];      /* the {key} of the path */
     struct key_info key; /* of who asks; id is "" for nobody */
     struct text body;
+    int64_t began;              /* of histogram_now: its head was there */
     size_t taken;               /* bytes of the body so far, kept or thrown away */
     struct error refused;       /* set while the body is still read and thrown away */
     unsigned refused_status;    /* where the code of the error does not tell it */

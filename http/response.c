@@ -173,6 +173,8 @@ void respond_later(struct request *request, int status, json_t *json, const stru
 enum MHD_Result respond_send(struct request *request)
 {
     server_count(request->server, request->status);
+    if (request->route)
+        server_note(request->server, request->route, histogram_now() - request->began);
     if (server_ending(request->server))
         add_header(request, "Connection", "close");
     enum MHD_Result result =

@@ -40,6 +40,8 @@ struct server {
     struct watch *watch;       /* set at start */
     struct streams *streams;   /* set at start */
     pthread_t ticker;
+    double started;         /* set at start */
+    struct histogram *took; /* one a route */
     atomic_uint_fast64_t answers[6];
     atomic_size_t held; /* requests that sleep until the writer answers */
     atomic_bool ending;
@@ -58,6 +60,28 @@ uint64_t server_answers(const struct server *server, int class)
 void server_count(struct server *server, int status)
 {
     atomic_fetch_add(&server->answers[status / 100 % 6], 1);
+}
+
+unsigned server_connections(const struct server *server)
+{
+    const union MHD_DaemonInfo *info =
+        MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+    return info ? info->num_connections : 0;
+}
+
+double server_started(const struct server *server)
+{
+    return server->started;
+}
+
+const struct histogram *server_took(const struct server *server, const struct route *route)
+{
+    return &server->took[route - router_table()];
+}
+
+void server_note(struct server *server, const struct route *route, int64_t nanoseconds)
+{
+    histogram_add(&server->took[route - router_table()], nanoseconds);
 }
 
 /* Counted before it looks: server_stop raises the flag before it counts, so that one of the two
@@ -123,6 +147,7 @@ static struct request *request_new(struct server *server, struct MHD_Connection 
     request->connection = connection;
     request->path = xstrdup(path);
     request->method = method;
+    request->began = histogram_now();
     return request;
 }
 
@@ -264,8 +289,17 @@ static void release(struct server **server)
     limit_free(&(*server)->limit);
     watch_free(&(*server)->watch);
     streams_free(&(*server)->streams);
+    free((*server)->took);
     free(*server);
     *server = NULL;
+}
+
+static size_t route_count(void)
+{
+    size_t count = 0;
+    while (router_table()[count].method)
+        count++;
+    return count;
 }
 
 struct server *server_start(struct uplift *uplift, const struct server_options *options,
@@ -284,6 +318,8 @@ struct server *server_start(struct uplift *uplift, const struct server_options *
                      (address.ss_family == AF_INET6 ? MHD_USE_IPv6 : 0u);
     struct server *server = xcalloc(1, sizeof *server);
     server->uplift = uplift;
+    server->started = (double)time(NULL);
+    server->took = xcalloc(route_count(), sizeof *server->took);
     server->limit = limit_new(options->rate, options->rate);
     server->watch = watch_new(options->arrive_seconds ? options->arrive_seconds : ARRIVE_SECONDS);
     server->streams = streams_new(uplift);
@@ -318,13 +354,8 @@ static void drain(struct server *server)
     streams_end(server->streams);
     while (atomic_load(&server->held) > 0)
         nanosleep(&pause, NULL);
-    for (int i = 0; i < 10; i++) {
-        const union MHD_DaemonInfo *info =
-            MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
-        if (info && info->num_connections == 0)
-            break;
+    for (int i = 0; i < 10 && server_connections(server) > 0; i++)
         nanosleep(&pause, NULL);
-    }
 }
 
 void server_stop(struct server **server)

@@ -13,6 +13,7 @@
 #include "core/uplift.h"
 
 struct server;
+struct route;
 
 struct server_options {
     const char *address;      /* "127.0.0.1" or "::1", … */
@@ -36,6 +37,13 @@ uint16_t server_port(const struct server *server);
 /* Answers so far by class of status (2, 3, 4, 5), and counting one. */
 uint64_t server_answers(const struct server *server, int class);
 void server_count(struct server *server, int status);
+
+/* For operators: open connections; seconds since 1970 when it started; how long a route's requests
+ * took, from the head of a request to its answer. */
+unsigned server_connections(const struct server *server);
+double server_started(const struct server *server);
+const struct histogram *server_took(const struct server *server, const struct route *route);
+void server_note(struct server *server, const struct route *route, int64_t nanoseconds);
 
 struct streams *server_streams(const struct server *server);
 

@@ -160,8 +160,8 @@ static void test_ingest__shares_commits_and_answers_after_them(void **state)
     shut(ingest, &gate, &gate_job);
     for (int i = 0; i < JOBS; i++)
         assert_true(ingest_submit(ingest, &items[i].job, &err));
-    assert_int_equal(ingest_waiting(ingest), JOBS + 1);
-    assert_int_equal(ingest_commits(ingest), 0);
+    assert_int_equal(atomic_load(&ingest_figures(ingest)->waiting), JOBS + 1);
+    assert_int_equal(histogram_count(&ingest_figures(ingest)->commits), 0);
     release(&gate);
     ingest_stop(&ingest); /* runs what waits */
     assert_null(ingest);
@@ -189,9 +189,10 @@ static void test_ingest__one_commit_for_what_waits_together(void **state)
     for (int i = 0; i < JOBS; i++)
         assert_true(ingest_submit(ingest, &items[i].job, &err));
     release(&gate);
-    while (ingest_waiting(ingest) > 0)
+    while (atomic_load(&ingest_figures(ingest)->waiting) > 0)
         usleep(1000);
-    assert_int_equal(ingest_commits(ingest), 2); /* the gate, and all of them */
+    assert_int_equal(histogram_count(&ingest_figures(ingest)->commits),
+                     2); /* the gate, and all of them */
     ingest_stop(&ingest);
     store_close(&store);
 }
@@ -213,7 +214,7 @@ static void test_ingest__a_full_queue_says_so(void **state)
     assert_false(ingest_submit(ingest, &items[4].job, &err));
     assert_int_equal(err.code, ERROR_BUSY);
     release(&gate);
-    while (ingest_waiting(ingest) > 0)
+    while (atomic_load(&ingest_figures(ingest)->waiting) > 0)
         usleep(1000);
     error_clear(&err);
     items[5].job.weight = 1000; /* more than the bound: taken where nothing else waits */
