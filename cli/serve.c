@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* uplift serve: opens the folder, prints the first key once, answers until a signal. */
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -25,6 +26,8 @@ static const char help[] =
     "  --timeout SECONDS        of a connection that neither sends nor takes [30]\n"
     "  --arrive SECONDS         for a request to arrive whole [60]\n"
     "  --rate N                 requests a second that a key may make; 0: any number [100000]\n"
+    "  --store-max BYTES        the store grows to at most so many; K, M, G and T may follow\n"
+    "                           [what the disk holds]\n"
     "  --help                   print this help\n"
     "\n"
     "The first start on a new folder prints an admin key once. SIGTERM or SIGINT ends the "
@@ -50,6 +53,21 @@ static bool read_listen(const char *text, char address[64], int *port)
     long number = strtol(colon + 1, &end, 10);
     *port = (int)number;
     return end != colon + 1 && !*end && number >= 0 && number <= 65535;
+}
+
+/* "500G" into bytes, rounded down to whole pages of any system. */
+static bool read_bytes(const char *text, size_t *bytes)
+{
+    static const char units[] = "KMGT";
+    char *end = NULL;
+    errno = 0;
+    unsigned long long number = strtoull(text, &end, 10);
+    const char *unit = end != text && *end ? strchr(units, *end) : NULL;
+    unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
+    if (errno || end == text || text[0] == '-' || end[unit ? 1 : 0] || number > SIZE_MAX >> shift)
+        return false;
+    *bytes = (size_t)number << shift & ~(size_t)0xffff;
+    return *bytes >= (size_t)1 << 20 && *bytes <= (size_t)1 << 46;
 }
 
 /* The port is known only now; the link opens the page with the key in its fragment, which browsers
@@ -112,7 +130,8 @@ static void wait_for_end(struct uplift *uplift, const sigset_t *signals)
     }
 }
 
-static bool run(const char *data, const struct server_options *options, struct error *err)
+static bool run(const char *data, const struct uplift_options *open,
+                const struct server_options *options, struct error *err)
 {
     sigset_t signals;
     sigemptyset(&signals);
@@ -120,7 +139,7 @@ static bool run(const char *data, const struct server_options *options, struct e
     sigaddset(&signals, SIGINT);
     /* Before any thread starts, so that all of them leave these to this one. */
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    struct uplift *uplift = uplift_open(data, &clock_system, err);
+    struct uplift *uplift = uplift_open_with(data, open, err);
     struct server *server = uplift ? server_start(uplift, options, err) : NULL;
     bool ok = server && welcome(uplift, options->address, server_port(server), err);
     if (ok)
@@ -132,7 +151,7 @@ static bool run(const char *data, const struct server_options *options, struct e
 
 int serve_command(int argc, char **argv)
 {
-    const char *data = NULL, *listen = "127.0.0.1:8080";
+    const char *data = NULL, *listen = "127.0.0.1:8080", *store_max = NULL;
     int64_t threads = 0, connections = 2000, timeout = 30, arrive = 60, rate = 100000;
     const struct option_row rows[] = {
         {.name = "data", .kind = OPTION_TEXT, .out = &data, .required = true},
@@ -146,6 +165,7 @@ int serve_command(int argc, char **argv)
         {.name = "timeout", .kind = OPTION_INTEGER, .out = &timeout, .least = 1, .most = 86400},
         {.name = "arrive", .kind = OPTION_INTEGER, .out = &arrive, .least = 1, .most = 86400},
         {.name = "rate", .kind = OPTION_INTEGER, .out = &rate, .least = 0, .most = 1000000000},
+        {.name = "store-max", .kind = OPTION_TEXT, .out = &store_max},
         {0}};
     struct options options = {.command = "serve", .help = help, .list = rows};
     enum options_result result = options_read(&options, argc, argv);
@@ -155,6 +175,10 @@ int serve_command(int argc, char **argv)
     int port = 0;
     if (!read_listen(listen, address, &port))
         return options_wrong("serve", "--listen: must be ADDRESS:PORT");
+    struct uplift_options open = {.store_max = 0};
+    if (store_max && !read_bytes(store_max, &open.store_max))
+        return options_wrong("serve", "--store-max: must be a number of bytes from 1M on, such as "
+                                      "500G");
     struct server_options server = {.address = address,
                                     .port = (uint16_t)port,
                                     .threads = (unsigned)threads,
@@ -163,7 +187,7 @@ int serve_command(int argc, char **argv)
                                     .arrive_seconds = (unsigned)arrive,
                                     .rate = (double)rate};
     struct error err = {0};
-    if (run(data, &server, &err))
+    if (run(data, &open, &server, &err))
         return COMMAND_OK;
     fprintf(stderr, "uplift serve: %s\n", error_line(&err, line));
     return COMMAND_FOUND_WRONG;

@@ -16,6 +16,7 @@ static void delete_all(struct store_txn *txn, enum store_table table, struct sli
         struct arena arena = {0};
         struct slice key;
         struct store_cursor *cursor = store_walk(txn, table, prefix, NO_SLICE);
+        store_walk_damaged(cursor);
         for (count = 0; count < AT_ONCE && store_next(cursor, &key, &value); count++)
             keys[count] = arena_slice(&arena, key);
         store_walk_end(&cursor);

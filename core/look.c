@@ -134,8 +134,10 @@ bool look_last(struct store_txn *txn, struct look_of of, int64_t until, struct l
     struct slice key, value, found = NO_SLICE;
     *out = (struct look){0};
     if (until == INT64_MAX) {
-        if (!store_last(txn, STORE_LOOK, key_slice(&prefix), &key, &found))
+        if (!store_last(txn, STORE_LOOK, key_slice(&prefix), &key, &found)) {
+            store_healthy(txn, err);
             return false;
+        }
     } else {
         struct store_cursor *cursor = store_walk(txn, STORE_LOOK, key_slice(&prefix), NO_SLICE);
         while (store_next(cursor, &key, &value)) {
@@ -150,7 +152,7 @@ bool look_last(struct store_txn *txn, struct look_of of, int64_t until, struct l
         }
         store_walk_end(&cursor);
     }
-    if (!found.ptr)
+    if (!store_healthy(txn, err) || !found.ptr)
         return false;
     json_t *summary = read_summary(&found, err);
     bool ok = summary && unpack(found, out, err);
@@ -186,7 +188,7 @@ json_t *look_summaries(struct store_txn *txn, struct look_of of, int64_t until, 
         json_decref(summary);
     }
     store_walk_end(&cursor);
-    if (ok)
+    if (ok && store_healthy(txn, err))
         return list;
     json_decref(list);
     return NULL;
@@ -213,8 +215,9 @@ uint64_t look_damaged(struct store_txn *txn, bool remove,
     struct slice key, value, *found = NULL;
     struct arena arena = {0};
     size_t count = 0, room = 0;
+    store_walk_damaged(cursor);
     while (store_next(cursor, &key, &value)) {
-        if (is_whole(value))
+        if (value.ptr && is_whole(value))
             continue;
         if (count == room) {
             room = room ? 2 * room : 16;

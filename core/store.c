@@ -2,12 +2,10 @@
 /* The store over LMDB: MDB_NOTLS so that a read transaction may move between threads; the folder
  * is locked by flock beside LMDB's own lock, as two writers in one folder must be told apart by a
  * clear message. */
-#include "core/store.h"
-
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <lmdb.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -15,38 +13,21 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-enum { READERS_MAX = 1024 };
+#include "core/store_parts.h"
+
+enum { READERS_MAX = 1024, SHUT = -(1 << 30), GATE_TRIES = 10000 };
 static const size_t default_map = (size_t)1 << 40;
 static const size_t least_map = (size_t)1 << 30;
 
-struct store {
-    MDB_env *env; /* set at open */
-    MDB_dbi tables[STORE_TABLES];
-    int lock_file;
-};
-
-struct store_txn {
-    struct store *store;
-    MDB_txn *txn;
-    bool writes;
-    int failed; /* LMDB's code of the first failure */
-};
-
-struct store_cursor {
-    struct store_txn *txn;
-    MDB_cursor *cursor;
-    MDB_val key, value;
-    bool fresh;
-    struct store_key prefix;
-};
-
 static const char *const table_names[STORE_TABLES] = {
-#define TABLE(name, disk) disk,
+#define TABLE(name, disk, group) disk,
 #include "core/store.def"
 #undef TABLE
 };
 
-/* LMDB's codes become ours here and nowhere else. */
+/* --- errors --------------------------------------------------------------------------------- */
+
+/* The codes of LMDB and of the guard become ours here and nowhere else. */
 static bool fail(int code, const char *what, struct error *err)
 {
     switch (code) {
@@ -54,16 +35,28 @@ static bool fail(int code, const char *what, struct error *err)
         return error_set(err, ERROR_FULL, NULL, "%s: the store has reached its bound", what);
     case ENOSPC:
     case EDQUOT:
+    case EFBIG:
         return error_set(err, ERROR_FULL, NULL, "%s: no space left on the disk", what);
     case MDB_READERS_FULL:
     case EMFILE:
     case ENFILE:
         return error_set(err, ERROR_BUSY, NULL, "%s: too many readers", what);
+    case MDB_PANIC:
+        return error_set(err, ERROR_IO, NULL, "%s: the disk failed before", what);
+    case STORE_BROKEN:
+        return error_set(err, ERROR_CORRUPT, NULL,
+                         "%s: damage was met while writing; no more writes until uplift is "
+                         "started anew",
+                         what);
+    case STORE_FAULT:
+        return error_set(err, ERROR_CORRUPT, NULL, "%s: a page of the file is damaged", what);
     case MDB_CORRUPTED:
     case MDB_PAGE_NOTFOUND:
+    case MDB_PAGE_FULL:
+    case MDB_CURSOR_FULL:
+    case MDB_NOTFOUND:
     case MDB_INVALID:
     case MDB_VERSION_MISMATCH:
-    case MDB_PANIC:
     case MDB_INCOMPATIBLE:
         return error_set(err, ERROR_CORRUPT, NULL, "%s: %s", what, mdb_strerror(code));
     default:
@@ -71,119 +64,488 @@ static bool fail(int code, const char *what, struct error *err)
     }
 }
 
-static bool lock_folder(struct store *store, const char *folder, struct error *err)
+static bool fail_txn(const struct store_txn *txn, struct error *err)
 {
-    char path[4096];
-    if (mkdir(folder, 0700) != 0 && errno != EEXIST)
-        return error_set_errno(err, ERROR_IO, folder, "cannot make the folder");
-    if ((size_t)snprintf(path, sizeof path, "%s/uplift.lock", folder) >= sizeof path)
-        return error_set(err, ERROR_INVALID, folder, "the path is too long");
+    char what[64];
+    snprintf(what, sizeof what, "the store's table '%s'", table_names[txn->where]);
+    if (txn->failed == STORE_DAMAGED)
+        return error_set(err, ERROR_CORRUPT, NULL, "%s is damaged: %s", what, txn->why);
+    return fail(txn->failed, what, err);
+}
+
+bool txn_note(struct store_txn *txn, enum store_table table, int code, int harmless)
+{
+    if (code == 0)
+        return true;
+    if (code != harmless && txn->failed == 0) {
+        txn->failed = code;
+        txn->where = table;
+        if (code == STORE_FAULT && txn->altering)
+            atomic_store(&txn->store->broken, true);
+    }
+    return false;
+}
+
+int txn_damaged(struct store_txn *txn, const char *why)
+{
+    if (!txn->failed)
+        txn->why = why;
+    return STORE_DAMAGED;
+}
+
+bool txn_holds(const struct store_txn *txn, const void *bytes, size_t size)
+{
+    const struct store *store = txn->store;
+    uintptr_t at = (uintptr_t)bytes, map = (uintptr_t)store->map;
+    if (at >= map && at - map < store->map_size)
+        return at - map <= txn->used && size <= txn->used - (at - map);
+    return txn->writes && bytes;
+}
+
+/* --- the folder ----------------------------------------------------------------------------- */
+
+static void path_in(const struct store *store, const char *name, char path[PATH_LENGTH])
+{
+    must(snprintf(path, PATH_LENGTH, "%s/%s", store->folder, name) < PATH_LENGTH);
+}
+
+static bool lock_folder(struct store *store, struct error *err)
+{
+    char path[PATH_LENGTH];
+    if (mkdir(store->folder, 0700) != 0 && errno != EEXIST)
+        return error_set_errno(err, ERROR_IO, store->folder, "cannot make the folder");
+    path_in(store, "uplift.lock", path);
     store->lock_file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (store->lock_file < 0)
-        return error_set_errno(err, ERROR_IO, folder, "cannot be written to");
+        return error_set_errno(err, ERROR_IO, store->folder, "cannot be written to");
     if (flock(store->lock_file, LOCK_EX | LOCK_NB) == 0)
         return true;
     if (errno == EWOULDBLOCK)
-        return error_set(err, ERROR_BUSY, folder, "is in use by another process");
-    return error_set_errno(err, ERROR_IO, folder, "cannot be locked");
+        return error_set(err, ERROR_BUSY, store->folder, "is in use by another process");
+    return error_set_errno(err, ERROR_IO, store->folder, "cannot be locked");
 }
 
-static int try_env(struct store *store, const char *folder, size_t map)
+/* LMDB's two meta pages, as it writes them on machines of 64 bits. */
+struct meta {
+    uint64_t page;
+    uint16_t pad, flags, lower, upper;
+    uint32_t magic, version;
+    uint64_t address, map_size;
+    struct {
+        uint32_t pad; /* of the first: the size of a page */
+        uint16_t flags, depth;
+        uint64_t branches, leaves, overflows, entries, root;
+    } tables[2];
+    uint64_t last_page, transaction;
+};
+
+/* Each commit writes the meta page whose number is that of the transaction modulo 2, so the two
+ * are one transaction apart: LMDB takes the newer one, whatever became of the other's number. */
+static bool metas_agree(int file)
 {
+    struct meta a, b;
+    if (pread(file, &a, sizeof a, 0) != sizeof a)
+        return false;
+    size_t page = a.tables[0].pad;
+    if (page < 512 || page > 65536 || pread(file, &b, sizeof b, (off_t)page) != sizeof b)
+        return false;
+    bool fresh = a.transaction <= 1 && b.transaction <= 1;
+    return a.magic == b.magic && a.version == b.version && b.tables[0].pad == page && a.page == 0 &&
+           b.page == 1 &&
+           (fresh || (a.transaction % 2 == 0 && b.transaction % 2 == 1 &&
+                      (a.transaction + 1 == b.transaction || b.transaction + 1 == a.transaction)));
+}
+
+static bool check_file(const struct store *store, struct error *err)
+{
+    char path[PATH_LENGTH];
+    struct stat info = {0};
+    path_in(store, "data.mdb", path);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return errno == ENOENT || error_set_errno(err, ERROR_IO, path, "cannot be opened");
+    bool ok = fstat(file, &info) == 0 && (info.st_size == 0 || metas_agree(file));
+    close(file);
+    return ok || error_set(err, ERROR_CORRUPT, path, "is damaged at its beginning, or no store");
+}
+
+/* --- the environment ------------------------------------------------------------------------ */
+
+static int make_env(struct store *store, size_t map)
+{
+    unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | (store->reader ? MDB_RDONLY : 0);
     int code = mdb_env_create(&store->env);
     if (code == 0)
         code = mdb_env_set_maxdbs(store->env, STORE_TABLES);
     if (code == 0)
         code = mdb_env_set_maxreaders(store->env, READERS_MAX);
     if (code == 0)
+        code = mdb_env_set_assert(store->env, guard_assert);
+    if (code == 0 && !store->reader)
         code = mdb_env_set_mapsize(store->env, map);
     if (code == 0)
-        code = mdb_env_open(store->env, folder, MDB_NOTLS | MDB_NORDAHEAD, 0600);
+        code = mdb_env_open(store->env, store->folder, flags, 0600);
+    return code;
+}
+
+/* An environment that failed to open is of no use. */
+static int try_env(struct store *store, size_t map)
+{
+    int code;
+    GUARDED(code, make_env(store, map));
+    if (code && code != STORE_FAULT) {
+        mdb_env_close(store->env);
+        store->env = NULL;
+    }
     return code;
 }
 
 /* Addresses may be scarcer than the default asks for (ulimit -v, ThreadSanitizer): it is tried in
- * quarters then, which bounds the store earlier. An environment that failed to open is of no use.
- */
-static bool open_env(struct store *store, const char *folder, size_t map, struct error *err)
+ * quarters then, which bounds the store earlier. */
+static int open_env(struct store *store)
 {
-    size_t size = map ? map : default_map;
-    int code = try_env(store, folder, size);
-    while (code == ENOMEM && !map && size > least_map) {
-        mdb_env_close(store->env);
-        store->env = NULL;
+    size_t size = store->map_bytes ? store->map_bytes : default_map;
+    int code = try_env(store, size);
+    while (code == ENOMEM && !store->map_bytes && size > least_map) {
         size /= 4;
-        code = try_env(store, folder, size);
+        code = try_env(store, size);
     }
     if (code == 0)
         mdb_reader_check(store->env, NULL);
-    return code == 0 || fail(code, "cannot open the store", err);
+    return code;
 }
 
-static bool open_tables(struct store *store, struct error *err)
+/* LMDB does not tell where its map is. The system does, by an address in it. */
+static bool find_map(struct store *store, const void *inside)
+{
+    MDB_stat stat = {0};
+    char *line = NULL;
+    size_t room = 0;
+    FILE *maps = fopen("/proc/self/maps", "re");
+    mdb_env_stat(store->env, &stat);
+    store->page = stat.ms_psize;
+    store->map = NULL;
+    while (maps && !store->map && getline(&line, &room, maps) > 0) {
+        uintptr_t start, end, at = (uintptr_t)inside;
+        unsigned long offset;
+        if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " r--s %lx ", &start, &end, &offset) == 3 &&
+            start <= at && at < end && offset == 0) {
+            store->map = (const char *)start;
+            store->map_size = end - start;
+        }
+    }
+    free(line);
+    if (maps)
+        fclose(maps);
+    return store->map != NULL;
+}
+
+/* --- opening -------------------------------------------------------------------------------- */
+
+/* What is asked of a file before it is trusted. */
+struct opening {
+    bool fresh;          /* nothing was ever committed */
+    bool schema_there;   /* the row that names the schema */
+    uint32_t schema;     /* as it says */
+    bool schema_whole;   /* its checksum is right; there was none in schema 1 */
+    const void *address; /* of that row, in the map */
+};
+
+/* The schema's row in the raw: that of another version is to be read too. */
+static int read_schema(struct store *store, struct opening *opening)
 {
     MDB_txn *txn = NULL;
-    int code = mdb_txn_begin(store->env, NULL, 0, &txn);
-    for (int i = 0; i < STORE_TABLES && code == 0; i++)
-        code = mdb_dbi_open(txn, table_names[i], MDB_CREATE, &store->tables[i]);
+    MDB_dbi meta;
+    MDB_val key = {6, (void *)(uintptr_t) "schema"}, value;
+    int code = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn);
+    if (code)
+        return code;
+    opening->fresh = mdb_txn_id(txn) == 0;
+    code = mdb_dbi_open(txn, table_names[STORE_META], 0, &meta);
     if (code == 0)
-        code = mdb_txn_commit(txn);
-    else if (txn)
-        mdb_txn_abort(txn);
-    return code == 0 || fail(code, "cannot open the tables", err);
+        code = mdb_get(txn, meta, &key, &value);
+    if (code == 0 && (value.mv_size == 4 || value.mv_size == 4 + ROW_SUM)) {
+        struct slice bytes = {value.mv_data, 4};
+        unkey_u32(&bytes, &opening->schema);
+        opening->schema_there = true;
+        opening->address = value.mv_data;
+        opening->schema_whole = value.mv_size == 4 ? opening->schema == 1
+                                                   : row_stored_sum(value) ==
+                                                         row_sum(STORE_META, key, value.mv_data, 4);
+    }
+    mdb_txn_abort(txn);
+    return code == MDB_NOTFOUND ? 0 : code;
 }
 
-/* A folder written by another schema is refused: its keys would be read wrongly. */
-static bool check_schema(struct store *store, struct error *err)
+static bool check_schema(const struct opening *opening, struct error *err)
 {
-    struct store_txn *txn = store_write(store, err);
+    unsigned version = opening->schema;
+    if (!opening->schema_there || !opening->schema_whole)
+        return error_set(err, ERROR_CORRUPT, NULL,
+                         "the store does not say which schema it has: it is damaged");
+    if (version < STORE_SCHEMA)
+        return error_set(err, ERROR_CORRUPT, NULL,
+                         "the store has schema %u, written by an older uplift; this one reads %d: "
+                         "run uplift upgrade",
+                         version, STORE_SCHEMA);
+    return version == STORE_SCHEMA ||
+           error_set(err, ERROR_CORRUPT, NULL,
+                     "the store has schema %u, written by a newer uplift; this one reads %d",
+                     version, STORE_SCHEMA);
+}
+
+/* Those that are there; a table that is not is NO_TABLE. */
+static int open_tables(struct store *store)
+{
+    MDB_txn *txn = NULL;
+    int code = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn);
+    for (int i = 0; i < STORE_TABLES && code == 0; i++) {
+        code = mdb_dbi_open(txn, table_names[i], 0, &store->tables[i]);
+        if (code == MDB_NOTFOUND) {
+            store->tables[i] = NO_TABLE;
+            code = 0;
+        }
+    }
+    if (code == 0)
+        return mdb_txn_commit(txn);
+    mdb_txn_abort(txn);
+    return code;
+}
+
+static int create_tables(struct store_txn *txn)
+{
+    int code = 0;
+    MDB_dbi *tables = txn->store->tables;
+    for (int i = 0; i < STORE_TABLES && code == 0; i++)
+        if (tables[i] == NO_TABLE) {
+            code = mdb_dbi_open(txn->txn, table_names[i], MDB_CREATE, &tables[i]);
+            txn->changes++; /* so that the head is of this transaction */
+        }
+    return code;
+}
+
+static struct store_txn *begin(struct store *store, unsigned flags, bool inner, struct error *err);
+
+/* Those of a fresh store with its schema, or what a newer uplift of the same schema added. */
+static bool make_tables(struct store *store, bool fresh, struct error *err)
+{
+    struct store_key version = {0};
+    struct store_txn *txn = begin(store, 0, true, err);
+    int code;
     if (!txn)
         return false;
-    struct slice name = slice_of("schema"), found;
-    struct store_key version = {0};
+    GUARDED(code, create_tables(txn));
     key_u32(&version, STORE_SCHEMA);
-    bool there = store_get(txn, STORE_META, name, &found);
-    if (there && !slice_equal(found, key_slice(&version))) {
-        store_abort(&txn);
-        return error_set(err, ERROR_CORRUPT, NULL,
-                         "the store was written by another version of uplift");
-    }
-    if (!there)
-        store_put(txn, STORE_META, name, key_slice(&version));
+    if (txn_note(txn, STORE_META, code, 0) && fresh)
+        store_put(txn, STORE_META, slice_of("schema"), key_slice(&version));
     return store_commit(&txn, err);
+}
+
+static bool verify(struct store *store, struct error *err)
+{
+    struct store_txn *txn = begin(store, MDB_RDONLY, true, err);
+    bool ok = txn && sums_verify(txn);
+    if (txn && !ok)
+        store_healthy(txn, err);
+    store_abort(&txn);
+    return ok;
+}
+
+static bool misses_tables(const struct store *store)
+{
+    for (int i = 0; i < STORE_TABLES; i++)
+        if (store->tables[i] == NO_TABLE)
+            return true;
+    return false;
+}
+
+static bool read_file(struct store *store, struct opening *opening, struct error *err)
+{
+    int code;
+    GUARDED(code, read_schema(store, opening));
+    if (code == 0)
+        GUARDED(code, open_tables(store));
+    return code == 0 || fail(code, "cannot read the store", err);
+}
+
+/* Opens the environment and all that goes with it; used again whenever the file was changed. */
+static bool open_all(struct store *store, struct error *err)
+{
+    struct opening opening = {0};
+    if (!check_file(store, err))
+        return false;
+    int code = open_env(store);
+    if (code)
+        return fail(code, "cannot open the store", err);
+    if (!read_file(store, &opening, err))
+        return false;
+    if (opening.fresh && !store->reader &&
+        (!make_tables(store, true, err) || !read_file(store, &opening, err)))
+        return false;
+    if (!check_schema(&opening, err))
+        return false;
+    if (!find_map(store, opening.address))
+        return error_set(err, ERROR_IO, NULL,
+                         "cannot find the map of the store in /proc/self/maps");
+    return verify(store, err) &&
+           (store->reader || !misses_tables(store) || make_tables(store, false, err));
+}
+
+static struct store *store_new(const char *folder, struct error *err)
+{
+    struct store *store = xcalloc(1, sizeof *store);
+    store->lock_file = -1;
+    pthread_mutex_init(&store->writing, NULL);
+    pthread_mutex_init(&store->gate, NULL);
+    pthread_cond_init(&store->opened, NULL);
+    guard_install();
+    sums_init();
+    if ((size_t)snprintf(store->folder, sizeof store->folder, "%s", folder) < sizeof store->folder)
+        return store;
+    error_set(err, ERROR_INVALID, folder, "the path is too long");
+    store_close(&store);
+    return NULL;
 }
 
 struct store *store_open(const char *folder, size_t map_bytes, struct error *err)
 {
-    struct store *store = xcalloc(1, sizeof *store);
-    store->lock_file = -1;
-    if (!lock_folder(store, folder, err) || !open_env(store, folder, map_bytes, err) ||
-        !open_tables(store, err) || !check_schema(store, err))
+    struct store *store = store_new(folder, err);
+    if (!store)
+        return NULL;
+    store->map_bytes = map_bytes;
+    if (!lock_folder(store, err) || !open_all(store, err))
         store_close(&store);
     return store;
+}
+
+/* Where a fault left LMDB's writer in an unknown state, the environment is left to the system: its
+ * lock is held for ever, and memory of a held lock must stay. */
+static void close_env(struct store *store)
+{
+    if (store->env && !atomic_load(&store->broken))
+        mdb_env_close(store->env);
+    store->env = NULL;
+    store->map = NULL;
 }
 
 void store_close(struct store **store)
 {
     if (!*store)
         return;
-    if ((*store)->env)
-        mdb_env_close((*store)->env);
+    close_env(*store);
     if ((*store)->lock_file >= 0)
         close((*store)->lock_file);
+    pthread_cond_destroy(&(*store)->opened);
+    pthread_mutex_destroy(&(*store)->gate);
+    pthread_mutex_destroy(&(*store)->writing);
+    free((*store)->scratch);
     free(*store);
     *store = NULL;
 }
 
-static struct store_txn *begin(struct store *store, unsigned flags, struct error *err)
+/* --- the gate ------------------------------------------------------------------------------- */
+
+/* Transactions pass the gate; where the environment is changed for another it is shut, and waits
+ * until none is inside. A read-write lock would do the same but for this: it must be given back by
+ * the thread that took it, and a read may end in another thread. */
+static void gate_enter(struct store *store)
 {
-    struct store_txn *txn = xcalloc(1, sizeof *txn);
-    *txn = (struct store_txn){.store = store, .writes = !(flags & MDB_RDONLY)};
+    while (atomic_fetch_add(&store->inside, 1) < 0) {
+        atomic_fetch_sub(&store->inside, 1);
+        pthread_mutex_lock(&store->gate);
+        while (atomic_load(&store->inside) < SHUT / 2)
+            pthread_cond_wait(&store->opened, &store->gate);
+        pthread_mutex_unlock(&store->gate);
+    }
+}
+
+static void gate_leave(struct store *store)
+{
+    atomic_fetch_sub(&store->inside, 1);
+}
+
+/* A thread inside may enter once more, so the gate is not shut while waiting: it is tried. */
+bool store_shut(struct store *store)
+{
+    const struct timespec pause = {.tv_nsec = 1000000};
+    for (int tries = 0; tries < GATE_TRIES; tries++) {
+        int_fast64_t none = 0;
+        if (atomic_compare_exchange_strong(&store->inside, &none, SHUT))
+            return true;
+        nanosleep(&pause, NULL);
+    }
+    return false;
+}
+
+void store_unshut(struct store *store)
+{
+    pthread_mutex_lock(&store->gate);
+    atomic_fetch_sub(&store->inside, SHUT);
+    pthread_cond_broadcast(&store->opened);
+    pthread_mutex_unlock(&store->gate);
+}
+
+/* --- transactions --------------------------------------------------------------------------- */
+
+static int begin_at(struct store_txn *txn, unsigned flags)
+{
+    struct store *store = txn->store;
+    MDB_envinfo info = {0};
+    if (!store->env)
+        return MDB_PANIC;
     int code = mdb_txn_begin(store->env, NULL, flags, &txn->txn);
     if (code == MDB_READERS_FULL) {
         mdb_reader_check(store->env, NULL);
         code = mdb_txn_begin(store->env, NULL, flags, &txn->txn);
     }
+    if (code == 0 && mdb_env_info(store->env, &info) == 0)
+        txn->used = (info.me_last_pgno + 1) * store->page;
+    return code;
+}
+
+static int begin_txn(struct store_txn *txn, unsigned flags)
+{
+    int code;
+    if (!txn->inner)
+        gate_enter(txn->store);
+    GUARDED(code, begin_at(txn, flags));
+    if (code && !txn->inner)
+        gate_leave(txn->store);
+    return code;
+}
+
+bool store_reopen(struct store *store, struct error *err)
+{
+    close_env(store);
+    if (open_all(store, err))
+        return true;
+    close_env(store);
+    return false;
+}
+
+/* After a failed write of its meta page LMDB takes no more transactions: the environment is opened
+ * anew, which reads what the disk has. */
+static bool recover(struct store *store)
+{
+    struct error unsaid = {0};
+    if (!store_shut(store))
+        return false;
+    bool ok = store_reopen(store, &unsaid);
+    store_unshut(store);
+    return ok;
+}
+
+static struct store_txn *begin(struct store *store, unsigned flags, bool inner, struct error *err)
+{
+    struct store_txn *txn = xcalloc(1, sizeof *txn);
+    txn->store = store;
+    txn->writes = !(flags & MDB_RDONLY);
+    txn->inner = inner;
+    int code = txn->writes && atomic_load(&store->broken) ? STORE_BROKEN : begin_txn(txn, flags);
+    if (code == MDB_PANIC && !inner && recover(store))
+        code = begin_txn(txn, flags);
+    if (code == STORE_FAULT && txn->writes)
+        atomic_store(&store->broken, true);
     if (code == 0)
         return txn;
     free(txn);
@@ -193,288 +555,87 @@ static struct store_txn *begin(struct store *store, unsigned flags, struct error
 
 struct store_txn *store_read(struct store *store, struct error *err)
 {
-    return begin(store, MDB_RDONLY, err);
+    return begin(store, MDB_RDONLY, false, err);
 }
 
 struct store_txn *store_write(struct store *store, struct error *err)
 {
-    return begin(store, 0, err);
+    must(!store->reader);
+    pthread_mutex_lock(&store->writing);
+    struct store_txn *txn = begin(store, 0, false, err);
+    if (!txn)
+        pthread_mutex_unlock(&store->writing);
+    return txn;
 }
 
 bool store_healthy(const struct store_txn *txn, struct error *err)
 {
-    return txn->failed == 0 || fail(txn->failed, "the store", err);
+    return txn->failed == 0 || fail_txn(txn, err);
+}
+
+static int commit_at(struct store_txn *txn)
+{
+    txn->altering = true;
+    int code = mdb_txn_commit(txn->txn);
+    txn->altering = false;
+    txn->txn = NULL;
+    return code;
 }
 
 bool store_commit(struct store_txn **txn, struct error *err)
 {
-    int code = (*txn)->failed;
-    if (code == 0) {
-        code = mdb_txn_commit((*txn)->txn);
-        (*txn)->txn = NULL;
+    bool ok = !(*txn)->failed && (!(*txn)->writes || sums_write(*txn)) && store_healthy(*txn, err);
+    int code;
+    if (ok) {
+        GUARDED(code, commit_at(*txn));
+        ok = txn_note(*txn, STORE_META, code, 0) || fail(code, "cannot write to the store", err);
+    } else {
+        store_healthy(*txn, err);
     }
     store_abort(txn);
-    return code == 0 || fail(code, "cannot write to the store", err);
+    return ok;
 }
 
+/* A transaction that met a fault while it changed pages is left as it is: LMDB's lists of cursors
+ * may lead to the stack of the call that was left. */
 void store_abort(struct store_txn **txn)
 {
     if (!*txn)
         return;
-    if ((*txn)->txn)
-        mdb_txn_abort((*txn)->txn);
+    struct store *store = (*txn)->store;
+    bool lost = (*txn)->writes && atomic_load(&store->broken);
+    int code = 0;
+    if ((*txn)->txn && !lost)
+        GUARDED(code, (mdb_txn_abort((*txn)->txn), 0));
+    if (code)
+        atomic_store(&store->broken, true);
+    if (!(*txn)->inner)
+        gate_leave(store);
+    if ((*txn)->writes && !(*txn)->inner)
+        pthread_mutex_unlock(&store->writing);
+    free((*txn)->sums);
     free(*txn);
     *txn = NULL;
 }
 
-static MDB_val val(struct slice slice)
-{
-    return (MDB_val){slice.len, (void *)(uintptr_t)slice.ptr};
-}
-
-static struct slice slice(MDB_val value)
-{
-    return (struct slice){value.mv_data, value.mv_size};
-}
-
-/* Keeps the first failure; true where the call went well. */
-static bool note(struct store_txn *txn, int code, int harmless)
-{
-    if (code != 0 && code != harmless && txn->failed == 0)
-        txn->failed = code;
-    return code == 0;
-}
-
-bool store_get(struct store_txn *txn, enum store_table table, struct slice key, struct slice *value)
-{
-    MDB_val k = val(key), v;
-    if (txn->failed ||
-        !note(txn, mdb_get(txn->txn, txn->store->tables[table], &k, &v), MDB_NOTFOUND))
-        return false;
-    if (value)
-        *value = slice(v);
-    return true;
-}
-
-static bool put(struct store_txn *txn, enum store_table table, struct slice key, struct slice value,
-                unsigned flags)
-{
-    must(txn->writes);
-    if (txn->failed)
-        return false;
-    MDB_val k = val(key), v = val(value);
-    return note(txn, mdb_put(txn->txn, txn->store->tables[table], &k, &v, flags), MDB_KEYEXIST);
-}
-
-void store_put(struct store_txn *txn, enum store_table table, struct slice key, struct slice value)
-{
-    put(txn, table, key, value, 0);
-}
-
-bool store_put_new(struct store_txn *txn, enum store_table table, struct slice key,
-                   struct slice value)
-{
-    return put(txn, table, key, value, MDB_NOOVERWRITE);
-}
-
-bool store_delete(struct store_txn *txn, enum store_table table, struct slice key)
-{
-    must(txn->writes);
-    MDB_val k = val(key);
-    return !txn->failed &&
-           note(txn, mdb_del(txn->txn, txn->store->tables[table], &k, NULL), MDB_NOTFOUND);
-}
-
-uint64_t store_count(struct store_txn *txn, enum store_table table)
-{
-    MDB_stat stat = {0};
-    note(txn, mdb_stat(txn->txn, txn->store->tables[table], &stat), 0);
-    return stat.ms_entries;
-}
-
-struct store_cursor *store_walk(struct store_txn *txn, enum store_table table, struct slice prefix,
-                                struct slice from)
-{
-    struct store_cursor *cursor = xcalloc(1, sizeof *cursor);
-    cursor->txn = txn;
-    cursor->fresh = true;
-    key_bytes(&cursor->prefix, prefix);
-    if (txn->failed ||
-        !note(txn, mdb_cursor_open(txn->txn, txn->store->tables[table], &cursor->cursor), 0))
-        return cursor;
-    cursor->key = from.len ? val(from) : val(key_slice(&cursor->prefix));
-    MDB_cursor_op first = cursor->key.mv_size ? MDB_SET_RANGE : MDB_FIRST;
-    int code = mdb_cursor_get(cursor->cursor, &cursor->key, &cursor->value, first);
-    if (!note(txn, code, MDB_NOTFOUND)) {
-        mdb_cursor_close(cursor->cursor);
-        cursor->cursor = NULL;
-    }
-    return cursor;
-}
-
-bool store_next(struct store_cursor *cursor, struct slice *key, struct slice *value)
-{
-    if (!cursor->cursor || cursor->txn->failed)
-        return false;
-    if (!cursor->fresh &&
-        !note(cursor->txn, mdb_cursor_get(cursor->cursor, &cursor->key, &cursor->value, MDB_NEXT),
-              MDB_NOTFOUND))
-        return false;
-    cursor->fresh = false;
-    struct slice found = slice(cursor->key), prefix = key_slice(&cursor->prefix);
-    if (found.len < prefix.len || memcmp(found.ptr, prefix.ptr, prefix.len) != 0)
-        return false;
-    *key = found;
-    *value = slice(cursor->value);
-    return true;
-}
-
-void store_walk_end(struct store_cursor **cursor)
-{
-    if (!*cursor)
-        return;
-    if ((*cursor)->cursor)
-        mdb_cursor_close((*cursor)->cursor);
-    free(*cursor);
-    *cursor = NULL;
-}
-
-/* The first key behind all those with this prefix: its last byte below 0xff, plus one. */
-static bool behind(struct store_key *key)
-{
-    while (key->len > 0 && (unsigned char)key->bytes[key->len - 1] == 0xff)
-        key->len--;
-    if (key->len == 0)
-        return false;
-    key->bytes[key->len - 1]++;
-    return true;
-}
-
-bool store_last(struct store_txn *txn, enum store_table table, struct slice prefix,
-                struct slice *key, struct slice *value)
-{
-    MDB_cursor *cursor = NULL;
-    if (txn->failed || !note(txn, mdb_cursor_open(txn->txn, txn->store->tables[table], &cursor), 0))
-        return false;
-    struct store_key bound = {0};
-    key_bytes(&bound, prefix);
-    MDB_val k = {0}, v = {0};
-    bool bounded = behind(&bound);
-    k = val(key_slice(&bound));
-    bool beyond = bounded && note(txn, mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE), MDB_NOTFOUND);
-    bool found =
-        note(txn, mdb_cursor_get(cursor, &k, &v, beyond ? MDB_PREV : MDB_LAST), MDB_NOTFOUND) &&
-        k.mv_size >= prefix.len &&
-        (prefix.len == 0 || memcmp(k.mv_data, prefix.ptr, prefix.len) == 0);
-    mdb_cursor_close(cursor);
-    if (!found)
-        return false;
-    *key = slice(k);
-    *value = slice(v);
-    return true;
-}
-
-void store_size(struct store *store, uint64_t *used, uint64_t *file)
+void store_size(struct store *store, uint64_t *used, uint64_t *file, uint64_t *bound)
 {
     MDB_envinfo info = {0};
-    MDB_stat stat = {0};
     struct stat disk = {0};
     int fd = -1;
-    mdb_env_info(store->env, &info);
-    mdb_env_stat(store->env, &stat);
-    *used = (info.me_last_pgno + 1) * (uint64_t)stat.ms_psize;
-    *file = mdb_env_get_fd(store->env, &fd) == 0 && fstat(fd, &disk) == 0
-                ? (uint64_t)disk.st_blocks * 512
-                : 0;
+    *used = *file = *bound = 0;
+    gate_enter(store);
+    if (store->env && mdb_env_info(store->env, &info) == 0 &&
+        mdb_env_get_fd(store->env, &fd) == 0 && fstat(fd, &disk) == 0) {
+        *used = (info.me_last_pgno + 1) * store->page;
+        *file = (uint64_t)disk.st_blocks * 512;
+        *bound = info.me_mapsize;
+    }
+    gate_leave(store);
 }
 
 uint64_t store_disk_free(struct store *store)
 {
     struct statvfs disk;
     return fstatvfs(store->lock_file, &disk) == 0 ? (uint64_t)disk.f_bavail * disk.f_frsize : 0;
-}
-
-void key_bytes(struct store_key *key, struct slice bytes)
-{
-    must(bytes.len <= sizeof key->bytes - key->len);
-    if (bytes.len)
-        memcpy(key->bytes + key->len, bytes.ptr, bytes.len);
-    key->len += bytes.len;
-}
-
-void key_u8(struct store_key *key, uint8_t value)
-{
-    key_bytes(key, (struct slice){(const char *)&value, 1});
-}
-
-void key_u16(struct store_key *key, uint16_t value)
-{
-    value = htobe16(value);
-    key_bytes(key, (struct slice){(const char *)&value, sizeof value});
-}
-
-void key_u32(struct store_key *key, uint32_t value)
-{
-    value = htobe32(value);
-    key_bytes(key, (struct slice){(const char *)&value, sizeof value});
-}
-
-void key_u64(struct store_key *key, uint64_t value)
-{
-    value = htobe64(value);
-    key_bytes(key, (struct slice){(const char *)&value, sizeof value});
-}
-
-void key_text(struct store_key *key, struct slice text)
-{
-    must(text.len == 0 || !memchr(text.ptr, 0, text.len));
-    key_bytes(key, text);
-    key_u8(key, 0);
-}
-
-static bool take(struct slice *rest, void *out, size_t size)
-{
-    if (rest->len < size)
-        return false;
-    memcpy(out, rest->ptr, size);
-    rest->ptr += size;
-    rest->len -= size;
-    return true;
-}
-
-bool unkey_u8(struct slice *rest, uint8_t *value)
-{
-    return take(rest, value, sizeof *value);
-}
-
-bool unkey_u16(struct slice *rest, uint16_t *value)
-{
-    bool ok = take(rest, value, sizeof *value);
-    *value = ok ? be16toh(*value) : 0;
-    return ok;
-}
-
-bool unkey_u32(struct slice *rest, uint32_t *value)
-{
-    bool ok = take(rest, value, sizeof *value);
-    *value = ok ? be32toh(*value) : 0;
-    return ok;
-}
-
-bool unkey_u64(struct slice *rest, uint64_t *value)
-{
-    bool ok = take(rest, value, sizeof *value);
-    *value = ok ? be64toh(*value) : 0;
-    return ok;
-}
-
-bool unkey_text(struct slice *rest, struct slice *text)
-{
-    const char *end = rest->len ? memchr(rest->ptr, 0, rest->len) : NULL;
-    if (!end)
-        return false;
-    *text = (struct slice){rest->ptr, (size_t)(end - rest->ptr)};
-    rest->len -= text->len + 1;
-    rest->ptr = end + 1;
-    return true;
 }

@@ -1,18 +1,28 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The store: one LMDB environment in one folder. Only store.c knows LMDB.
+/* The store: one LMDB environment in one folder. Only core/store*.c know LMDB.
  *
  * Reading: any number of transactions from any threads, each a consistent snapshot that neither
  * waits for the writer nor holds it up. Keep them short: a long one keeps old pages from reuse.
  * Writing: one transaction at a time; store_write waits for the one before. store_commit returns
- * after the data is on disk (fsync).
+ * after the data is on disk (fsync). A write transaction ends in the thread that began it.
  *
- * A transaction keeps the first error and refuses to commit after it, so a run of puts is checked
- * once, at commit. What a read returns lives until the transaction ends or, in a write
- * transaction, until the next put or delete.
+ * A transaction keeps the first error and refuses to go on after it: gets find nothing, walks end,
+ * nothing is committed. So a run of puts is checked once, at commit, and a run of gets and walks
+ * once, by store_healthy, before anything is said of what was found: a row that cannot be read must
+ * not pass for one that is not there. What a read returns lives until the transaction ends or, in a
+ * write transaction, until the next put or delete.
  *
- * Errors: ERROR_FULL where disk or map is full, ERROR_CORRUPT for damaged pages or another schema,
- * ERROR_BUSY where another process has the folder, ERROR_IO for the rest. The map grows by itself
- * up to its bound. */
+ * Nothing damaged is handed out. Every value on disk ends in a checksum over table, key and value;
+ * META keeps sums of the rows of each table (of TALLY and LOOK, of each experiment's phase), so
+ * that a walk over all of them notices a missing row; what LMDB reads in a damaged page does not
+ * end the process. After damage met while pages were changed the store takes no writes until it is
+ * opened anew; reads go on. Not found by a get or by a walk over a part: a missing row.
+ *
+ * Errors: ERROR_FULL where disk or map is full; ERROR_CORRUPT for damage, which names the table,
+ * and for another schema; ERROR_BUSY where another process has the folder; ERROR_IO for the rest
+ * (a disk that fails or is read-only). The map grows by itself up to its bound. After a failed
+ * write of its root LMDB takes no more transactions; the environment is then opened anew by itself
+ * when next asked for. */
 #ifndef UPLIFT_CORE_STORE_H
 #define UPLIFT_CORE_STORE_H
 
@@ -24,13 +34,13 @@
 #include "core/text.h"
 
 enum store_table {
-#define TABLE(name, disk) STORE_##name,
+#define TABLE(name, disk, group) STORE_##name,
 #include "core/store.def"
 #undef TABLE
     STORE_TABLES
 };
 
-#define STORE_SCHEMA  1
+#define STORE_SCHEMA  2
 #define STORE_KEY_MAX 511
 
 struct store;
@@ -69,18 +79,24 @@ uint64_t store_count(struct store_txn *txn, enum store_table table);
  *     while (store_next(cursor, &key, &value)) …
  *     store_walk_end(&cursor);
  *
- * `from`, when not empty, is the whole key to begin at (or the next one behind it). */
+ * `from`, when not empty, is the whole key to begin at (or the next one behind it).
+ * A walk to the end from the start of one sum or more (a whole table; of TALLY and LOOK any prefix
+ * up to experiment and phase) also fails where a row is missing, unless rows were changed
+ * meanwhile. */
 struct store_cursor;
 struct store_cursor *store_walk(struct store_txn *txn, enum store_table table, struct slice prefix,
                                 struct slice from);
 bool store_next(struct store_cursor *cursor, struct slice *key, struct slice *value);
+/* For repair, right after store_walk: a row whose checksum is wrong does not fail the transaction
+ * but is given with a value of NULL, and missing rows are not noticed. */
+void store_walk_damaged(struct store_cursor *cursor);
 /* The last key with this prefix; false where there is none. */
 bool store_last(struct store_txn *txn, enum store_table table, struct slice prefix,
                 struct slice *key, struct slice *value);
 void store_walk_end(struct store_cursor **cursor);
 
-/* Bytes on disk that are in use, and those of the file. */
-void store_size(struct store *store, uint64_t *used, uint64_t *file);
+/* Bytes that are in use, those of the file on disk, and the most that it may grow to. */
+void store_size(struct store *store, uint64_t *used, uint64_t *file, uint64_t *bound);
 
 /* Bytes that are free on its disk, for whom the process runs as; 0 where that cannot be told. */
 uint64_t store_disk_free(struct store *store);

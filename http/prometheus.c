@@ -18,7 +18,7 @@
 struct scene {
     struct uplift *uplift;
     struct server *server;
-    uint64_t store_used, store_file, customers;
+    uint64_t store_used, store_file, store_max, customers;
     double disk_free;
 };
 
@@ -129,7 +129,7 @@ static void look_around(struct scene *s)
     struct store_txn *txn = store_read(s->uplift->store, &err);
     s->customers = txn ? ledger_last_customer(txn) : 0;
     store_abort(&txn);
-    store_size(s->uplift->store, &s->store_used, &s->store_file);
+    store_size(s->uplift->store, &s->store_used, &s->store_file, &s->store_max);
     s->disk_free = (double)store_disk_free(s->uplift->store);
 }
 

@@ -29,11 +29,11 @@ int status_of(enum error_code code)
     case ERROR_TOO_LARGE:
         return 413;
     case ERROR_BUSY:
+    case ERROR_IO: /* a disk that fails or is read-only: it may pass */
         return MHD_HTTP_SERVICE_UNAVAILABLE;
     case ERROR_FULL:
         return MHD_HTTP_INSUFFICIENT_STORAGE;
     case ERROR_NONE:
-    case ERROR_IO:
     case ERROR_CORRUPT:
         break;
     }

@@ -195,8 +195,8 @@ static uint64_t load(uint64_t customers, double most)
 
 static void show(const char *what, uint64_t customers, size_t events, double took)
 {
-    uint64_t used, file;
-    store_size(store, &used, &file);
+    uint64_t used, file, bound;
+    store_size(store, &used, &file, &bound);
     printf("%s %-14s %10llu customers: %9zu rows in %6.1f s = %8.0f a second, %6.0f MB\n",
            numbered ? "number" : "digest", what, (unsigned long long)customers, events, took,
            (double)events / took, (double)used / 1e6);

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "core/store.h"
+#include "core/store_parts.h"
 #include "tests/core/folder.h"
 
 static char folder[FOLDER_MAX];
@@ -137,20 +137,217 @@ static void test_store__one_process_at_a_time(void **state)
     store_close(&store);
 }
 
-static void test_store__refuses_another_schema(void **state)
+static void write_schema(uint32_t version)
+{
+    struct store *store = open_store(0);
+    struct store_txn *txn = begin(store, true);
+    struct store_key value = {0};
+    key_u32(&value, version);
+    store_put(txn, STORE_META, slice_of("schema"), key_slice(&value));
+    commit(&txn);
+    store_close(&store);
+}
+
+static void assert_refused(const char *words)
+{
+    struct error err = {0};
+    assert_null(store_open(folder, 0, &err));
+    assert_int_equal(err.code, ERROR_CORRUPT);
+    if (!strstr(err.message, words))
+        assert_string_equal(err.message, words);
+}
+
+static void test_store__refuses_a_newer_schema(void **state)
+{
+    (void)state;
+    write_schema(STORE_SCHEMA + 1);
+    assert_refused("the store has schema 3, written by a newer uplift; this one reads 2");
+}
+
+static void test_store__refuses_an_older_schema(void **state)
+{
+    (void)state;
+    write_schema(1);
+    assert_refused("the store has schema 1, written by an older uplift; this one reads 2: run "
+                   "uplift upgrade");
+}
+
+static void test_store__without_its_schema_is_damaged(void **state)
+{
+    (void)state;
+    struct store *store = open_store(0);
+    struct store_txn *txn = begin(store, true);
+    assert_true(store_delete(txn, STORE_META, slice_of("schema")));
+    commit(&txn);
+    store_close(&store);
+    assert_refused("does not say which schema");
+}
+
+/* Changes one byte in each place of the data file where `what` stands. */
+static int flip(const char *what)
+{
+    char path[96], bytes[4096 + 64];
+    snprintf(path, sizeof path, "%s/data.mdb", folder);
+    FILE *file = fopen(path, "r+b");
+    assert_non_null(file);
+    int flipped = 0;
+    size_t len = strlen(what), size;
+    for (long at = 0;
+         fseek(file, at, SEEK_SET) == 0 && (size = fread(bytes, 1, sizeof bytes, file)) >= len;
+         at += 4096)
+        for (size_t i = 0; i < 4096 && i + len <= size; i++)
+            if (memcmp(bytes + i, what, len) == 0) {
+                fseek(file, at + (long)i, SEEK_SET);
+                fputc(bytes[i] ^ 4, file);
+                flipped++;
+            }
+    assert_int_equal(fclose(file), 0);
+    return flipped;
+}
+
+static void test_store__a_changed_value_is_told_with_its_table(void **state)
 {
     (void)state;
     struct error err = {0};
+    struct slice value;
     struct store *store = open_store(0);
     struct store_txn *txn = begin(store, true);
-    struct store_key version = {0};
-    key_u32(&version, STORE_SCHEMA + 1);
-    store_put(txn, STORE_META, slice_of("schema"), key_slice(&version));
+    store_put(txn, STORE_METRIC, slice_of("a"), slice_of("another value"));
+    store_put(txn, STORE_METRIC, slice_of("b"), slice_of("a value to be changed"));
     commit(&txn);
     store_close(&store);
-    assert_null(store_open(folder, 0, &err));
+    assert_true(flip("a value to be changed") > 0);
+    store = open_store(0);
+    txn = begin(store, false);
+    assert_true(store_get(txn, STORE_METRIC, slice_of("a"), &value));
+    assert_true(slice_is(value, "another value"));
+    assert_false(store_get(txn, STORE_METRIC, slice_of("b"), &value));
+    assert_false(store_healthy(txn, &err));
     assert_int_equal(err.code, ERROR_CORRUPT);
-    assert_non_null(strstr(err.message, "another version"));
+    assert_non_null(strstr(err.message, "'metric' is damaged: a checksum"));
+    store_abort(&txn);
+    txn = begin(store, true); /* what is to be replaced need not be whole */
+    store_put(txn, STORE_METRIC, slice_of("b"), slice_of("new"));
+    commit(&txn);
+    txn = begin(store, false);
+    assert_true(store_get(txn, STORE_METRIC, slice_of("b"), &value));
+    assert_true(slice_is(value, "new"));
+    store_abort(&txn);
+    store_close(&store);
+}
+
+static void test_store__a_repair_walks_over_damage(void **state)
+{
+    (void)state;
+    struct slice key, value;
+    struct store *store = open_store(0);
+    struct store_txn *txn = begin(store, true);
+    store_put(txn, STORE_METRIC, slice_of("a"), slice_of("a value to be changed"));
+    store_put(txn, STORE_METRIC, slice_of("b"), slice_of("whole"));
+    commit(&txn);
+    store_close(&store);
+    assert_true(flip("a value to be changed") > 0);
+    store = open_store(0);
+    txn = begin(store, true);
+    struct store_cursor *cursor = store_walk(txn, STORE_METRIC, NO_SLICE, NO_SLICE);
+    store_walk_damaged(cursor);
+    assert_true(store_next(cursor, &key, &value));
+    assert_true(slice_is(key, "a"));
+    assert_null(value.ptr);
+    assert_true(store_next(cursor, &key, &value));
+    assert_true(slice_is(value, "whole"));
+    assert_false(store_next(cursor, &key, &value));
+    store_walk_end(&cursor);
+    assert_true(store_delete(txn, STORE_METRIC, slice_of("a")));
+    commit(&txn);
+    txn = begin(store, false);
+    cursor = store_walk(txn, STORE_METRIC, NO_SLICE, NO_SLICE);
+    assert_true(store_next(cursor, &key, &value));
+    assert_false(store_next(cursor, &key, &value));
+    store_walk_end(&cursor);
+    assert_true(store_healthy(txn, &(struct error){0}));
+    store_abort(&txn);
+    store_close(&store);
+}
+
+static void test_store__a_row_that_moved_away_is_missed(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct slice key, value;
+    struct store *store = open_store(0);
+    struct store_txn *txn = begin(store, true);
+    store_put(txn, STORE_TALLY, slice_of("first one"), slice_of("1"));
+    store_put(txn, STORE_TALLY, slice_of("first two"), slice_of("2"));
+    store_put(txn, STORE_TALLY, slice_of("second one"), slice_of("3"));
+    commit(&txn);
+    store_close(&store);
+    assert_true(flip("first two") > 0); /* it becomes "birst two", out of reach of the prefix */
+    store = open_store(0);
+    txn = begin(store, false);
+    struct store_cursor *cursor = store_walk(txn, STORE_TALLY, slice_of("second"), NO_SLICE);
+    assert_true(store_next(cursor, &key, &value));
+    assert_false(store_next(cursor, &key, &value));
+    store_walk_end(&cursor);
+    assert_true(store_healthy(txn, &err));
+    cursor = store_walk(txn, STORE_TALLY, slice_of("first "), NO_SLICE);
+    while (store_next(cursor, &key, &value))
+        assert_true(slice_is(value, "1"));
+    store_walk_end(&cursor);
+    assert_false(store_healthy(txn, &err));
+    assert_int_equal(err.code, ERROR_CORRUPT);
+    store_abort(&txn);
+    store_close(&store);
+}
+
+static void test_store__sums_follow_every_change(void **state)
+{
+    (void)state;
+    struct store *store = open_store(0);
+    for (uint32_t round = 0; round < 300; round++) {
+        struct store_txn *txn = begin(store, true);
+        for (uint32_t i = 0; i < 7; i++) {
+            struct store_key name = {0}, value = {0};
+            uint32_t at = (round * 7 + i) * UINT32_C(2654435761);
+            key_u32(&name, at >> 29);
+            key_u16(&name, 1);
+            key_u32(&name, at >> 24 & 15);
+            key_u32(&value, round >> 2);
+            if (at >> 20 & 1)
+                store_delete(txn, STORE_TALLY, key_slice(&name));
+            else if (at >> 21 & 1)
+                store_put_new(txn, STORE_TALLY, key_slice(&name), key_slice(&value));
+            else
+                store_put(txn, STORE_TALLY, key_slice(&name), key_slice(&value));
+        }
+        if (round % 11 == 0)
+            store_abort(&txn);
+        else
+            commit(&txn);
+        struct slice key, value;
+        txn = begin(store, false);
+        struct store_cursor *cursor = store_walk(txn, STORE_TALLY, NO_SLICE, NO_SLICE);
+        while (store_next(cursor, &key, &value))
+            ;
+        store_walk_end(&cursor);
+        assert_true(store_healthy(txn, &(struct error){0}));
+        store_abort(&txn);
+    }
+    store_close(&store);
+    store = open_store(0);
+    store_close(&store);
+}
+
+static void test_store__checksums_are_crc_32c_both_ways(void **state)
+{
+    (void)state;
+    char bytes[100];
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (char)(i * 37);
+    assert_int_equal(store_crc(0, slice_of("123456789"), false), 0xe3069283);
+    for (size_t len = 0; len < sizeof bytes; len++)
+        assert_int_equal(store_crc(7, (struct slice){bytes, len}, false),
+                         store_crc(7, (struct slice){bytes, len}, true));
 }
 
 static void test_store__a_file_that_is_no_store_is_named_so(void **state)
@@ -323,7 +520,14 @@ int main(void)
         each(test_store__a_reader_sees_one_moment),
         each(test_store__files_are_of_their_owner_alone),
         each(test_store__one_process_at_a_time),
-        each(test_store__refuses_another_schema),
+        each(test_store__refuses_a_newer_schema),
+        each(test_store__refuses_an_older_schema),
+        each(test_store__without_its_schema_is_damaged),
+        each(test_store__a_changed_value_is_told_with_its_table),
+        each(test_store__a_repair_walks_over_damage),
+        each(test_store__a_row_that_moved_away_is_missed),
+        each(test_store__sums_follow_every_change),
+        cmocka_unit_test(test_store__checksums_are_crc_32c_both_ways),
         each(test_store__a_file_that_is_no_store_is_named_so),
         each(test_store__a_full_map_refuses_writes_and_goes_on_reading),
         each(test_store__the_first_error_sticks),

@@ -15,9 +15,9 @@ tap_none "stats includes no JSON, LMDB, HTTP, clock or thread" \
   "$(includes_in stats '(jansson|lmdb|microhttpd|pthread|threads|stdatomic|time|sys/time|sodium|pcre2|zlib)\.h')"
 tap_none "core includes nothing of the layers above" "$(includes_in core '(http|cli|ui)/')"
 tap_none "http includes nothing of cli" "$(includes_in http 'cli/')"
-tap_none "only core/store.c includes lmdb.h" \
+tap_none "only core/store*.c include lmdb.h" \
   "$(for folder in stats core http cli; do includes_in $folder 'lmdb\.h'; done |
-    grep -v '^core/store\.c:')"
+    grep -vE '^core/store(_[a-z]+)?\.[ch]:')"
 tap_none "only http includes microhttpd.h" \
   "$(for folder in stats core cli; do includes_in $folder 'microhttpd\.h'; done)"
 tap_none "includes of our own are written from the top folder" \
@@ -51,9 +51,9 @@ tap_none "libstats asks for nothing of core and http" \
       BEGIN { while ((getline name < list) > 0) upper[name] = 1 }
       $2 in upper'
     rm -f meta-upper.$$)"
-tap_none "only store.o asks for LMDB" \
+tap_none "only store*.o ask for LMDB" \
   "$(for library in libstats.a libcore.a libhttp.a; do symbols $library; done |
-    grep ' mdb_' | grep -v '^store\.o ')"
+    grep ' mdb_' | grep -vE '^store(_[a-z]+)?\.o ')"
 tap_none "only libhttp asks for libmicrohttpd" \
   "$({ symbols libstats.a; symbols libcore.a; for o in cli/*.o; do symbols "$o"; done; } |
     grep ' MHD_')"

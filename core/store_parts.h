@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Private to the store: what its files share.
+ *
+ * store.c        opening, closing, transactions, errors
+ * store_row.c    rows: get, put, delete, walks
+ * store_sum.c    checksums of rows, sums of groups of rows
+ * store_guard.c  faults in the map
+ * store_key.c    the codec of keys */
+#ifndef UPLIFT_CORE_STORE_PARTS_H
+#define UPLIFT_CORE_STORE_PARTS_H
+
+#include <lmdb.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "core/store.h"
+#include "core/store_guard.h"
+
+enum {
+    ROW_SUM = 4,        /* bytes of checksum at the end of every value */
+    PATH_LENGTH = 4096, /* of a file in the folder */
+};
+
+#define NO_TABLE ((MDB_dbi)UINT32_MAX)
+
+struct store {
+    char folder[PATH_LENGTH - 64]; /* set at open */
+    size_t map_bytes;              /* set at open: as asked for */
+    bool reader;                   /* set at open: for reading alone */
+    int lock_file;                 /* set at open */
+    MDB_env *env;                  /* changes while the gate is shut; NULL: could not be reopened */
+    MDB_dbi tables[STORE_TABLES];  /* with env */
+    const char *map;               /* with env: where LMDB mapped the file */
+    size_t map_size, page;         /* with env: bytes of the map and of a page */
+    atomic_bool broken;            /* a fault in a write: no more writes */
+    atomic_int_fast64_t inside;    /* the gate: transactions, or below 0 while it is shut */
+    pthread_mutex_t gate;          /* for `opened` */
+    pthread_cond_t opened;
+    pthread_mutex_t writing; /* held by the one who writes */
+    char *scratch;           /* lock writing: a value with its checksum */
+    size_t scratch_size;     /* lock writing */
+};
+
+/* The rows of one group: how many, and the exclusive or of their checksums. */
+struct store_sum {
+    uint64_t id; /* sum_id */
+    uint64_t rows;
+    uint32_t mix;
+    bool used, changed;
+};
+
+struct store_txn {
+    struct store *store;
+    MDB_txn *txn;
+    bool writes;
+    bool inner;                       /* of the store itself while it opens: behind gate and lock */
+    volatile bool altering;           /* within a call that changes pages */
+    int failed;                       /* the first failure, or 0 */
+    enum store_table where;           /* of it */
+    const char *why;                  /* of it; NULL: as LMDB says */
+    size_t used;                      /* bytes of the map that hold pages */
+    uint64_t changes;                 /* rows put and deleted */
+    MDB_cursor *tables[STORE_TABLES]; /* for writing, opened when needed */
+    struct store_sum *sums;           /* hash table of those touched */
+    size_t sum_count, sum_room;
+};
+
+/* --- store.c -------------------------------------------------------------------------------- */
+
+/* Keeps the first failure; true where the call went well. */
+bool txn_note(struct store_txn *txn, enum store_table table, int code, int harmless);
+/* STORE_DAMAGED, with what is wrong. */
+int txn_damaged(struct store_txn *txn, const char *why);
+/* Whether these bytes may be read: in the used part of the map, or (in a write) in memory of
+ * LMDB's own. */
+bool txn_holds(const struct store_txn *txn, const void *bytes, size_t size);
+
+/* Shuts the gate when no transaction is inside; false where some always were, for ten seconds. */
+bool store_shut(struct store *store);
+void store_unshut(struct store *store);
+/* Closes the environment and opens what the folder has now. The gate is shut. */
+bool store_reopen(struct store *store, struct error *err);
+
+/* --- store_sum.c ---------------------------------------------------------------------------- */
+
+/* CRC-32C: the checksum so far and more bytes. `by_table` is the slow way, for a test of both. */
+uint32_t store_crc(uint32_t crc, struct slice bytes, bool by_table);
+uint32_t row_sum(enum store_table table, MDB_val key, const void *value, size_t size);
+/* The checksum at the end of a stored value of at least ROW_SUM bytes. */
+uint32_t row_stored_sum(MDB_val value);
+/* That a key of LMDB's may be read. */
+int key_verify(struct store_txn *txn, MDB_val key);
+/* Finds the row whole: bounds, then its checksum, which is cut off *value. The key may be read.
+ * Guarded calls only. */
+int row_verify(struct store_txn *txn, enum store_table table, MDB_val key, MDB_val *value);
+
+/* Makes what checksums are computed with; once in a process. */
+void sums_init(void);
+/* How many bytes at the start of a key name its group. */
+size_t sum_group(enum store_table table);
+uint64_t sum_id(enum store_table table, const void *key, size_t len);
+/* Whether this is META's head, the one row that is in no sum. */
+bool sum_is_head(enum store_table table, MDB_val key);
+/* The sum of a group as it stands in this transaction; NULL where the transaction has failed. */
+struct store_sum *sum_at(struct store_txn *txn, uint64_t id);
+/* A row came (or, with `rows` -1, went); a changed one is both. False where the sum is not to be
+ * read, and the transaction has failed. */
+bool sum_change(struct store_txn *txn, enum store_table table, MDB_val key, int rows, uint32_t mix);
+/* Writes the sums that changed, and the head; before the commit. */
+bool sums_write(struct store_txn *txn);
+/* Compares META with its head, the head with the number of the snapshot, and the number of rows
+ * that LMDB tells of every table with the sums. */
+bool sums_verify(struct store_txn *txn);
+/* Adds up what META has of the groups whose keys begin with the prefix. */
+bool sums_rows(struct store_txn *txn, enum store_table table, struct slice prefix, uint64_t *rows);
+
+#endif
