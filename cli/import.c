@@ -22,11 +22,15 @@
 #include "core/uplift.h"
 
 static const char help[] =
-    "Usage: uplift import FILE --data DIR --experiment KEY --variant COLUMN\n"
+    "Usage: uplift import FILE --data DIR [--events]\n"
+    "       uplift import FILE --data DIR --experiment KEY --variant COLUMN\n"
     "                     --outcome COLUMN[:KIND[:decrease]]... [OPTION]...\n"
-    "Reads a finished experiment from a CSV file (plain or gz) and reports on it.\n"
+    "Reads an export back, or a finished experiment from a CSV file and reports on it. The\n"
+    "file may be compressed by gzip.\n"
     "\n"
     "  --data DIR                  the data folder; no server may run on it\n"
+    "  --events                    the file has events, one a line as POST /v1/events takes\n"
+    "                              them, or in the columns of an export; an export needs no word\n"
     "  --experiment KEY            the experiment to create\n"
     "  --variant COLUMN            the column that tells the variant\n"
     "  --control VALUE             the variant that is the control [the first one seen]\n"
@@ -354,14 +358,16 @@ static bool is_method(const char *word)
 
 int import_command(int argc, char **argv)
 {
+    bool events = false;
     struct import import = {.method = "sequential", .report = "text"};
     const struct option_row rows[] = {
         {.name = "data", .kind = OPTION_TEXT, .out = &import.data, .required = true},
-        {.name = "experiment", .kind = OPTION_TEXT, .out = &import.experiment, .required = true},
-        {.name = "variant", .kind = OPTION_TEXT, .out = &import.variant, .required = true},
+        {.name = "events", .kind = OPTION_FLAG, .out = &events},
+        {.name = "experiment", .kind = OPTION_TEXT, .out = &import.experiment},
+        {.name = "variant", .kind = OPTION_TEXT, .out = &import.variant},
         {.name = "control", .kind = OPTION_TEXT, .out = &import.control},
         {.name = "customer", .kind = OPTION_TEXT, .out = &import.customer},
-        {.name = "outcome", .kind = OPTION_LIST, .out = &import.outcome_words, .required = true},
+        {.name = "outcome", .kind = OPTION_LIST, .out = &import.outcome_words},
         {.name = "covariate", .kind = OPTION_LIST, .out = &import.covariate_words},
         {.name = "segment", .kind = OPTION_LIST, .out = &import.segment_words},
         {.name = "method", .kind = OPTION_TEXT, .out = &import.method},
@@ -373,6 +379,17 @@ int import_command(int argc, char **argv)
     enum options_result result = options_read(&options, argc, argv);
     if (result != OPTIONS_GO)
         return options_exit(result);
+    bool table = import.experiment || import.variant || import.outcome_words.count;
+    if (events && table)
+        return options_wrong("import", "--events: is for a file of events, not for a table");
+    if (events ||
+        (!table && strcmp(options.words[0], "-") != 0 && import_is_export(options.words[0])))
+        return import_events(options.words[0], import.data);
+    if (!import.experiment || !import.variant || !import.outcome_words.count)
+        return options_wrong("import", "--%s is required for a table, and this is no export",
+                             !import.experiment ? "experiment"
+                             : !import.variant  ? "variant"
+                                                : "outcome");
     if (!is_method(import.method))
         return options_wrong("import", "--method: must be sequential, fixed, exact, msprt or "
                                        "bayesian: all rows come at one time");

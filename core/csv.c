@@ -2,15 +2,13 @@
 /* CSV: a small state machine over zlib's gzFile, which reads plain files as they are. */
 #include "core/csv.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
-#include <zlib.h>
+
+#include "core/packed.h"
 
 struct csv {
     gzFile file;
-    off_t size;
+    int64_t size;
     char delimiter;
     uint64_t line;     /* of the byte that is read next */
     int pushed_back;   /* a byte read too far, or -1 */
@@ -227,26 +225,6 @@ static bool keep_header(struct csv *csv, struct csv_row row, struct error *err)
     return true;
 }
 
-static bool open_file(struct csv *csv, const char *path, struct error *err)
-{
-    int fd = strcmp(path, "-") == 0 ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return error_set_errno(err, ERROR_IO, path, "cannot open the file");
-    struct stat info;
-    if (fstat(fd, &info) == 0 && S_ISDIR(info.st_mode)) {
-        close(fd);
-        return error_set(err, ERROR_IO, path, "is a folder");
-    }
-    csv->size = S_ISREG(info.st_mode) ? info.st_size : 0;
-    csv->file = gzdopen(fd, "rb");
-    if (!csv->file) {
-        close(fd);
-        return error_set(err, ERROR_IO, path, "cannot be read");
-    }
-    gzbuffer(csv->file, 1 << 17);
-    return true;
-}
-
 struct csv *csv_open(const char *path, struct error *err)
 {
     struct csv *csv = xcalloc(1, sizeof *csv);
@@ -254,7 +232,8 @@ struct csv *csv_open(const char *path, struct error *err)
     text_init(&csv->header_bytes, CSV_ROW_BYTES_MAX);
     csv->pushed_back = -1;
     csv->line = 1;
-    if (!open_file(csv, path, err))
+    csv->file = packed_open(path, &csv->size, err);
+    if (!csv->file)
         goto failed;
     csv->delimiter = csv->size || strcmp(path, "-") != 0 ? detect_delimiter(csv->file) : ',';
     if (csv->size || strcmp(path, "-") != 0)
@@ -308,5 +287,5 @@ int csv_column(const struct csv *csv, const char *name)
 
 double csv_progress(const struct csv *csv)
 {
-    return csv->size > 0 ? (double)gzoffset(csv->file) / (double)csv->size : 0;
+    return packed_progress(csv->file, csv->size);
 }

@@ -515,6 +515,126 @@ bool uplift_metric_remove(struct uplift *uplift, const struct definition_change 
     return perform(&job, err);
 }
 
+/* --- taking over from another store --- */
+
+/* Far from the end, so that a file cannot use all numbers up. */
+enum { NUMBER_MAX = 1000000000 };
+
+/* The definition under another number, wherever that stands in it. New reference. */
+static json_t *renumbered(const json_t *stored, uint32_t number)
+{
+    json_t *copy = json_deep_copy(stored), *past;
+    size_t i;
+    json_object_set_new(copy, "number", json_integer(number));
+    json_array_foreach(json_object_get(copy, "past"), i, past)
+        json_object_set_new(past, "number", json_integer(number));
+    return copy;
+}
+
+/* The text of the given definition under the number that it may have here: its own where none so
+ * high was ever given, else a new one. The caller frees it; NULL with *err. */
+static char *numbered_here(const struct job *job, struct store_txn *txn, const char *counter,
+                           struct error *err)
+{
+    struct slice value;
+    uint32_t last = 0, number;
+    json_int_t own = json_integer_value(json_object_get(job->input, "number"));
+    if (store_get(txn, STORE_META, slice_of(counter), &value))
+        unkey_u32(&value, &last);
+    if (own > last && own < NUMBER_MAX) {
+        struct store_key bytes = {0};
+        number = (uint32_t)own;
+        key_u32(&bytes, number);
+        store_put(txn, STORE_META, slice_of(counter), key_slice(&bytes));
+    } else if (!next_number(txn, counter, &number, err)) {
+        return NULL;
+    }
+    json_t *whole = renumbered(job->input, number);
+    char *text = json_text(whole);
+    json_decref(whole);
+    return text;
+}
+
+static bool make_experiment_restored(struct job *job, struct store_txn *txn,
+                                     const struct catalog *catalog, struct error *err)
+{
+    char *text = numbered_here(job, txn, "experiments", err);
+    if (text)
+        job->experiment = experiment_from_stored(text, strlen(text), err);
+    free(text);
+    return job->experiment && metrics_suit(job->experiment, catalog, err);
+}
+
+static bool make_metric_restored(struct job *job, struct store_txn *txn,
+                                 const struct catalog *catalog, struct error *err)
+{
+    char *text = numbered_here(job, txn, "metrics", err);
+    (void)catalog;
+    if (text)
+        job->metric = metric_from_stored(text, strlen(text), err);
+    free(text);
+    return job->metric != NULL;
+}
+
+/* Whether the definition of that key, in its stored form, is the one that is given, whatever the
+ * numbers are. Takes over `text`, which may be NULL: then there is none. */
+static bool is_there(char *text, const json_t *stored, bool *there, struct error *err)
+{
+    struct error wrong = {0};
+    *there = text != NULL;
+    json_t *present = text ? json_parse(text, strlen(text), &wrong) : NULL;
+    json_t *a = renumbered(present, 1), *b = renumbered(stored, 1);
+    bool same = !*there || json_equal(a, b);
+    json_decref(a);
+    json_decref(b);
+    json_decref(present);
+    free(text);
+    return same || error_set(err, ERROR_CONFLICT, "key", "there is another one named '%s' already",
+                             json_string_value(json_object_get(stored, "key")));
+}
+
+static struct slice key_in(const json_t *stored)
+{
+    const char *key = json_string_value(json_object_get(stored, "key"));
+    return slice_of(key ? key : "");
+}
+
+bool uplift_experiment_restore(struct uplift *uplift, const struct definition_change *change,
+                               json_t *stored, struct error *err)
+{
+    struct job job = {.uplift = uplift,
+                      .change = change,
+                      .input = stored,
+                      .action = "experiment.restore",
+                      .make = make_experiment_restored};
+    struct catalog *catalog = catalog_acquire(&uplift->catalog);
+    const struct experiment *present = catalog_experiment(catalog, key_in(stored));
+    bool there;
+    bool good = is_there(present ? experiment_stored(present) : NULL, stored, &there, err);
+    catalog_release(&uplift->catalog, catalog);
+    good = good && (there || perform(&job, err));
+    experiment_unref(&job.experiment);
+    return good;
+}
+
+bool uplift_metric_restore(struct uplift *uplift, const struct definition_change *change,
+                           json_t *stored, struct error *err)
+{
+    struct job job = {.uplift = uplift,
+                      .change = change,
+                      .input = stored,
+                      .action = "metric.restore",
+                      .make = make_metric_restored};
+    struct catalog *catalog = catalog_acquire(&uplift->catalog);
+    const struct metric *present = catalog_metric(catalog, key_in(stored));
+    bool there;
+    bool good = is_there(present ? metric_stored(present) : NULL, stored, &there, err);
+    catalog_release(&uplift->catalog, catalog);
+    good = good && (there || perform(&job, err));
+    metric_unref(&job.metric);
+    return good;
+}
+
 /* --- reading --- */
 
 static json_t *page_of(json_t *list, const char *name, bool more)
@@ -612,25 +732,30 @@ static bool load_metrics(struct store_txn *txn, struct metric ***list, size_t *c
     return err->code == ERROR_NONE;
 }
 
-bool definitions_load(struct uplift *uplift, struct error *err)
+struct catalog *definitions_catalog(struct store_txn *txn, struct error *err)
 {
-    struct store_txn *txn = store_read(uplift->store, err);
-    if (!txn)
-        return false;
     struct experiment **experiments = NULL;
     struct metric **metrics = NULL;
     size_t experiment_count = 0, metric_count = 0;
     bool good = load_experiments(txn, &experiments, &experiment_count, err) &&
                 load_metrics(txn, &metrics, &metric_count, err) && store_healthy(txn, err);
-    store_abort(&txn);
-    if (good)
-        catalog_publish(&uplift->catalog,
-                        catalog_new(1, experiments, experiment_count, metrics, metric_count));
+    struct catalog *catalog =
+        good ? catalog_new(1, experiments, experiment_count, metrics, metric_count) : NULL;
     for (size_t i = 0; i < experiment_count; i++)
         experiment_unref(&experiments[i]);
     for (size_t i = 0; i < metric_count; i++)
         metric_unref(&metrics[i]);
     free(experiments);
     free(metrics);
-    return good;
+    return catalog;
+}
+
+bool definitions_load(struct uplift *uplift, struct error *err)
+{
+    struct store_txn *txn = store_read(uplift->store, err);
+    struct catalog *catalog = txn ? definitions_catalog(txn, err) : NULL;
+    store_abort(&txn);
+    if (catalog)
+        catalog_publish(&uplift->catalog, catalog);
+    return catalog != NULL;
 }

@@ -17,8 +17,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/catalog.h"
 #include "core/error.h"
 #include "core/experiment_change.h"
+#include "core/store.h"
 #include "core/text.h"
 
 struct uplift;
@@ -33,6 +35,10 @@ struct definition_change {
 /* Reads all definitions from the store and publishes the first catalog. Called once, when the
  * application opens, before any other thread runs. */
 bool definitions_load(struct uplift *uplift, struct error *err);
+
+/* All definitions as they are in this transaction: a catalog that the caller owns (catalog_free),
+ * or NULL with *err. */
+struct catalog *definitions_catalog(struct store_txn *txn, struct error *err);
 
 /* {"experiments": […], "next": KEY or null}: at most `limit` (1 to 1000) of them in order of their
  * keys, behind `after` ("" for the first). */
@@ -66,5 +72,14 @@ json_t *uplift_metric_amend(struct uplift *uplift, const struct definition_chang
 /* One that an experiment names is not removed. */
 bool uplift_metric_remove(struct uplift *uplift, const struct definition_change *change,
                           struct slice key, struct error *err);
+
+/* Takes a definition over as another store had it stored (experiment_stored, metric_stored), with
+ * all that the server set; its number is kept where none so high was given yet, so take them over
+ * in the order of their numbers. One that is there already and equal is fine, another one of that
+ * key is ERROR_CONFLICT. An experiment's metrics must be there before it. `stored` is only read. */
+bool uplift_experiment_restore(struct uplift *uplift, const struct definition_change *change,
+                               json_t *stored, struct error *err);
+bool uplift_metric_restore(struct uplift *uplift, const struct definition_change *change,
+                           json_t *stored, struct error *err);
 
 #endif

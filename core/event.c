@@ -10,10 +10,13 @@
 
 static const char *const type_words[] = {"exposure", "outcome", "feedback", NULL};
 
-static const char *const fields[][14] = {
-    {"id", "type", "customer", "at", "channel", "experiment", "variant", "attributes", NULL},
-    {"id", "type", "customer", "at", "channel", "name", "value", NULL},
-    {"id", "type", "customer", "at", "channel", "survey", "score", "comment", "stage", NULL},
+/* The first is only for what comes out of an export: nobody else tells us when we received it. */
+static const char *const fields[][15] = {
+    {"received", "id", "type", "customer", "at", "channel", "experiment", "variant", "attributes",
+     NULL},
+    {"received", "id", "type", "customer", "at", "channel", "name", "value", NULL},
+    {"received", "id", "type", "customer", "at", "channel", "survey", "score", "comment", "stage",
+     NULL},
 };
 
 static bool read_text(json_t *json, const char *name, enum json_need need, size_t least,
@@ -90,15 +93,15 @@ static bool read_feedback(json_t *json, struct event *event, struct error *err)
     return true;
 }
 
-bool event_parse(json_t *json, int64_t now, struct arena *arena, struct event *event,
-                 struct error *err)
+static bool parse(json_t *json, bool exported, int64_t now, struct arena *arena,
+                  struct event *event, struct error *err)
 {
     struct event read = {0};
     int type = 0;
     if (!json_is_object(json))
         return error_set(err, ERROR_INVALID, NULL, "must be an object");
     if (!json_read_word(json, JSON_TOP, "type", JSON_REQUIRED, type_words, &type, err) ||
-        !json_check_fields(json, JSON_TOP, fields[type], err) ||
+        !json_check_fields(json, JSON_TOP, &fields[type][exported ? 0 : 1], err) ||
         !read_common(json, now, &read, err))
         return false;
     read.type = (enum event_type)(type + 1);
@@ -108,6 +111,24 @@ bool event_parse(json_t *json, int64_t now, struct arena *arena, struct event *e
     if (ok)
         *event = read;
     return ok;
+}
+
+bool event_parse(json_t *json, int64_t now, struct arena *arena, struct event *event,
+                 struct error *err)
+{
+    return parse(json, false, now, arena, event, err);
+}
+
+bool event_parse_exported(json_t *json, int64_t now, struct arena *arena, struct event *event,
+                          struct error *err)
+{
+    int64_t received = now;
+    if (json_is_object(json) &&
+        !json_read_time(json, JSON_TOP, "received", JSON_OPTIONAL, &received, err))
+        return false;
+    if (received > now + EVENT_AHEAD_MAX)
+        return error_set(err, ERROR_INVALID, "received", "is more than a day in the future");
+    return parse(json, true, received, arena, event, err);
 }
 
 static void put_text(json_t *json, const char *name, struct slice text)

@@ -55,6 +55,10 @@ static inline int64_t event_time(const struct event *event)
 bool event_parse(json_t *json, int64_t now, struct arena *arena, struct event *event,
                  struct error *err);
 
+/* The same for an event of an export, which tells when it was `received`; without it, `now` is. */
+bool event_parse_exported(json_t *json, int64_t now, struct arena *arena, struct event *event,
+                          struct error *err);
+
 /* Appends the record (version 1) without the customer. */
 bool event_encode(const struct event *event, struct text *out);
 /* Reads a record; false where it is damaged. The customer stays empty. */

@@ -194,6 +194,41 @@ json_t *look_summaries(struct store_txn *txn, struct look_of of, int64_t until, 
     return NULL;
 }
 
+static bool visit_row(struct slice key, struct slice value,
+                      bool (*visit)(void *data, struct look_of of, int64_t day_start,
+                                    const json_t *summary, const struct look *look),
+                      void *data, struct error *err)
+{
+    struct look_of of = {0};
+    struct look look;
+    uint64_t day_start = 0;
+    if (!unkey_u32(&key, &of.experiment) || !unkey_u16(&key, &of.phase) ||
+        !unkey_u64(&key, &day_start))
+        return damaged(err);
+    json_t *summary = read_summary(&value, err);
+    bool ok = summary && unpack(value, &look, err);
+    if (ok) {
+        ok = visit(data, of, (int64_t)day_start, summary, &look);
+        look_release(&look);
+    }
+    json_decref(summary);
+    return ok;
+}
+
+bool look_each(struct store_txn *txn,
+               bool (*visit)(void *data, struct look_of of, int64_t day_start,
+                             const json_t *summary, const struct look *look),
+               void *data, struct error *err)
+{
+    struct store_cursor *cursor = store_walk(txn, STORE_LOOK, NO_SLICE, NO_SLICE);
+    struct slice key, value;
+    bool ok = true;
+    while (ok && store_next(cursor, &key, &value))
+        ok = visit_row(key, value, visit, data, err);
+    store_walk_end(&cursor);
+    return ok && store_healthy(txn, err);
+}
+
 /* --- damage --------------------------------------------------------------------------------- */
 
 static bool is_whole(struct slice value)

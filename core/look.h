@@ -43,6 +43,13 @@ void look_release(struct look *look);
 /* Whether there is a look of that day. */
 bool look_taken(struct store_txn *txn, struct look_of of, int64_t day_start);
 
+/* Calls visit with every look of every experiment, in order of experiment, phase and day; stops
+ * where it returns false. False then, or with *err where one is damaged. */
+bool look_each(struct store_txn *txn,
+               bool (*visit)(void *data, struct look_of of, int64_t day_start,
+                             const json_t *summary, const struct look *look),
+               void *data, struct error *err);
+
 /* How many looks of all experiments cannot be read; `report` gets one line each. In a write
  * transaction `remove` takes them out, so that figures go on from the look before. */
 uint64_t look_damaged(struct store_txn *txn, bool remove,

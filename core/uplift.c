@@ -90,6 +90,7 @@ void uplift_close(struct uplift **uplift)
 struct uplift_events {
     struct uplift *uplift;
     struct ingest_job job;
+    bool exported;      /* its events come out of an export */
     json_t *body;       /* the events borrow from it */
     struct arena arena; /* and from this, the text of attributes */
     struct event *events;
@@ -110,8 +111,9 @@ static void events_free(struct uplift_events *batch)
     free(batch);
 }
 
-/* An exposure must name what can be exposed, so that a typo is told and not counted nowhere. */
-static bool check_exposure(const struct event *event, const struct catalog *catalog,
+/* An exposure must name what can be exposed, so that a typo is told and not counted nowhere. One
+ * that comes again out of an export was judged when it came first. */
+static bool check_exposure(const struct event *event, bool again, const struct catalog *catalog,
                            struct error *err)
 {
     if (event->type != EVENT_EXPOSURE)
@@ -123,6 +125,8 @@ static bool check_exposure(const struct event *event, const struct catalog *cata
     if (experiment->epoch_count == 0)
         return error_set(err, ERROR_INVALID, "experiment", "'%s' has not been started",
                          experiment->key);
+    if (again)
+        return true;
     int epoch = experiment_epoch_at(experiment, event_time(event));
     const struct experiment *then =
         epoch < 0 ? experiment : experiment_in_phase(experiment, experiment->epochs[epoch].phase);
@@ -149,8 +153,10 @@ static void parse_events(struct uplift_events *batch, json_t *list)
     {
         struct error err = {0};
         struct event *event = &batch->events[batch->count];
-        if (event_parse(item, now, &batch->arena, event, &err) &&
-            check_exposure(event, catalog, &err))
+        bool again = batch->exported && json_object_get(item, "received");
+        bool parsed = again ? event_parse_exported(item, now, &batch->arena, event, &err)
+                            : event_parse(item, now, &batch->arena, event, &err);
+        if (parsed && check_exposure(event, again, catalog, &err))
             batch->count++;
         else
             reject(batch, index, &err);
@@ -197,7 +203,8 @@ static json_t *event_list(json_t *body, int64_t now, struct error *err)
     return list;
 }
 
-static struct uplift_events *events_new(struct uplift *uplift, json_t *body, struct error *err)
+static struct uplift_events *events_new(struct uplift *uplift, json_t *body, bool exported,
+                                        struct error *err)
 {
     json_t *list = event_list(body, uplift_now(uplift), err);
     if (!list)
@@ -205,6 +212,7 @@ static struct uplift_events *events_new(struct uplift *uplift, json_t *body, str
     size_t room = json_array_size(list);
     struct uplift_events *batch = xcalloc(1, sizeof *batch);
     batch->uplift = uplift;
+    batch->exported = exported;
     batch->body = list;
     batch->events = xcalloc(room, sizeof *batch->events);
     batch->duplicates = xcalloc(room, sizeof *batch->duplicates);
@@ -260,11 +268,11 @@ static void finish_events(void *data, const struct error *err)
     done(done_data, answer, err);
 }
 
-bool uplift_events_submit(struct uplift *uplift, json_t *body,
-                          void (*done)(void *data, json_t *answer, const struct error *err),
-                          void *data, struct error *err)
+static bool submit(struct uplift *uplift, json_t *body, bool exported,
+                   void (*done)(void *data, json_t *answer, const struct error *err), void *data,
+                   struct error *err)
 {
-    struct uplift_events *batch = events_new(uplift, body, err);
+    struct uplift_events *batch = events_new(uplift, body, exported, err);
     if (!batch)
         return false;
     batch->done = done;
@@ -279,6 +287,20 @@ bool uplift_events_submit(struct uplift *uplift, json_t *body,
         return true;
     events_free(batch);
     return false;
+}
+
+bool uplift_events_submit(struct uplift *uplift, json_t *body,
+                          void (*done)(void *data, json_t *answer, const struct error *err),
+                          void *data, struct error *err)
+{
+    return submit(uplift, body, false, done, data, err);
+}
+
+bool uplift_events_restore(struct uplift *uplift, json_t *list,
+                           void (*done)(void *data, json_t *answer, const struct error *err),
+                           void *data, struct error *err)
+{
+    return submit(uplift, list, true, done, data, err);
 }
 
 struct waiter {

@@ -88,6 +88,14 @@ bool uplift_events_submit(struct uplift *uplift, json_t *body,
 /* The same, waiting. New reference, or NULL. Not from the writer thread. */
 json_t *uplift_events(struct uplift *uplift, json_t *body, struct error *err);
 
+/* The same for events of an export (event_parse_exported): `list` is an array of at most
+ * UPLIFT_EVENTS_MAX. What was taken once is taken again as it was: of an exposure that tells when
+ * it was received, the experiment must be there, but not in its phase the variant, which was judged
+ * by the definition of then. `list` must not be touched until done. */
+bool uplift_events_restore(struct uplift *uplift, json_t *list,
+                           void (*done)(void *data, json_t *answer, const struct error *err),
+                           void *data, struct error *err);
+
 /* Counts an experiment (0: all) anew from history in the background, in slices between other
  * writes. Callable from the writer thread. */
 void uplift_rebuild(struct uplift *uplift, uint32_t experiment);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Time: RFC 3339 by hand over timegm and gmtime_r, as strptime knows neither zones nor fractions.
+/* Time: RFC 3339 by hand over timegm, as strptime knows neither zones nor fractions.
  */
 #include "core/when.h"
 
-#include <stdio.h>
 #include <time.h>
 
 /* Reads exactly `digits` digits at *at, which must lie within low…high, and moves past them. */
@@ -86,17 +85,46 @@ bool when_parse(struct slice text, int64_t *out)
     return true;
 }
 
+/* Writes `digits` digits of a number that has no more. */
+static char *put_digits(char *at, int digits, int value)
+{
+    for (int i = digits - 1; i >= 0; i--, value /= 10)
+        at[i] = (char)('0' + value % 10);
+    return at + digits;
+}
+
+/* The date of a day since 1970, by the calendar of 400 years that begins in March (Howard Hinnant,
+ * "chrono-compatible low-level date algorithms"): an export formats millions. */
+static char *put_date(char *at, int64_t day)
+{
+    int64_t shifted = day + 719468, era = (shifted >= 0 ? shifted : shifted - 146096) / 146097;
+    int of_era = (int)(shifted - era * 146097);
+    int year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+    int of_year = of_era - (365 * year + year / 4 - year / 100);
+    int month = (5 * of_year + 2) / 153; /* from March on */
+    at = put_digits(at, 4, (int)(year + era * 400 + (month >= 10)));
+    *at++ = '-';
+    at = put_digits(at, 2, month < 10 ? month + 3 : month - 9);
+    *at++ = '-';
+    return put_digits(at, 2, of_year - (153 * month + 2) / 5 + 1);
+}
+
 const char *when_format(int64_t when, char out[WHEN_TEXT_MAX])
 {
-    int64_t ms = ((when % 1000) + 1000) % 1000;
-    time_t seconds = (time_t)((when - ms) / 1000);
-    struct tm tm;
-    gmtime_r(&seconds, &tm);
-    size_t len = strftime(out, WHEN_TEXT_MAX, "%Y-%m-%dT%H:%M:%S", &tm);
-    if (ms)
-        snprintf(out + len, WHEN_TEXT_MAX - len, ".%03dZ", (int)ms);
-    else
-        snprintf(out + len, WHEN_TEXT_MAX - len, "Z");
+    int64_t day = when / WHEN_DAY - (when % WHEN_DAY < 0);
+    int ms = (int)(when - day * WHEN_DAY), seconds = ms / 1000;
+    char *at = put_date(out, day);
+    *at++ = 'T';
+    at = put_digits(at, 2, seconds / 3600);
+    *at++ = ':';
+    at = put_digits(at, 2, seconds / 60 % 60);
+    *at++ = ':';
+    at = put_digits(at, 2, seconds % 60);
+    if (ms % 1000) {
+        *at++ = '.';
+        at = put_digits(at, 3, ms % 1000);
+    }
+    memcpy(at, "Z", 2);
     return out;
 }
 

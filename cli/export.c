@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* uplift export: definitions, looks and events as lines on standard output. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/command.h"
+#include "cli/options.h"
+#include "cli/progress.h"
+#include "core/definitions.h"
+#include "core/export.h"
+#include "core/when.h"
+
+static const char help[] =
+    "Usage: uplift export --data DIR [OPTION]... >FILE\n"
+    "Writes definitions, looks and events to standard output, one a line, as they are at this\n"
+    "moment. 'uplift import FILE' reads them back.\n"
+    "\n"
+    "  --data DIR         the data folder\n"
+    "  --format FORMAT    ndjson or csv, which has events alone [ndjson]\n"
+    "  --from TIME        events of this time or later, as 2026-11-02T10:00:00Z\n"
+    "  --to TIME          events before this time\n"
+    "  --type TYPE        exposure, outcome or feedback alone\n"
+    "  --experiment KEY   exposures of this experiment, and what its metrics count of those\n"
+    "                     customers\n"
+    "  --events-only      leave out definitions, looks, the first line and the last one\n"
+    "  --help             print this help\n"
+    "\n"
+    "Exits 0 only when all was written.\n";
+
+struct words {
+    const char *data, *format, *from, *to, *type;
+};
+
+static bool write_bytes(void *data, const char *bytes, size_t len)
+{
+    (void)data;
+    return fwrite(bytes, 1, len, stdout) == len;
+}
+
+static void progress(void *data, double done)
+{
+    progress_step(data, done);
+}
+
+static bool read_time(const char *option, const char *text, int64_t *out)
+{
+    if (!text || when_parse(slice_of(text), out))
+        return true;
+    options_wrong("export", "%s: must be a time as 2026-11-02T10:00:00Z", option);
+    return false;
+}
+
+static bool read_words(const struct words *words, struct export_options *options)
+{
+    static const char *const types[] = {"", "exposure", "outcome", "feedback"};
+    if (!read_time("--from", words->from, &options->from) ||
+        !read_time("--to", words->to, &options->to))
+        return false;
+    while (options->type < 4 && strcmp(words->type, types[options->type]) != 0)
+        options->type++;
+    options->csv = strcmp(words->format, "csv") == 0;
+    if (options->type == 4)
+        options_wrong("export", "--type: must be exposure, outcome or feedback");
+    else if (!options->csv && strcmp(words->format, "ndjson") != 0)
+        options_wrong("export", "--format: must be ndjson or csv");
+    else
+        return true;
+    return false;
+}
+
+static bool export_all(struct store_txn *txn, const struct export_options *options,
+                       struct error *err)
+{
+    struct progress bar;
+    const struct export_output output = {write_bytes, progress, &bar};
+    uint64_t events = 0;
+    struct catalog *catalog = definitions_catalog(txn, err);
+    if (!catalog)
+        return false;
+    progress_start(&bar, "exporting");
+    bool ok = export_store(txn, catalog, options, &output, &events, err);
+    progress_done(&bar);
+    catalog_free(&catalog);
+    return ok;
+}
+
+/* A folder without a store is a typing error, not an empty store. */
+static struct store *open_store(const char *data, struct error *err)
+{
+    char path[4096];
+    if ((size_t)snprintf(path, sizeof path, "%s/data.mdb", data) >= sizeof path ||
+        access(path, F_OK) != 0) {
+        error_set(err, ERROR_INVALID, data, "holds no store");
+        return NULL;
+    }
+    return store_open(data, 0, err);
+}
+
+static bool run(const char *data, const struct export_options *options, struct error *err)
+{
+    struct store *store = open_store(data, err);
+    struct store_txn *txn = store ? store_read(store, err) : NULL;
+    bool ok = txn && export_all(txn, options, err);
+    store_abort(&txn);
+    store_close(&store);
+    return ok;
+}
+
+int export_command(int argc, char **argv)
+{
+    struct words words = {.format = "ndjson", .type = ""};
+    struct export_options export = {
+        .from = INT64_MIN, .to = INT64_MAX, .now = clock_now(&clock_system)};
+    const struct option_row rows[] = {
+        {.name = "data", .kind = OPTION_TEXT, .out = &words.data, .required = true},
+        {.name = "format", .kind = OPTION_TEXT, .out = &words.format},
+        {.name = "from", .kind = OPTION_TEXT, .out = &words.from},
+        {.name = "to", .kind = OPTION_TEXT, .out = &words.to},
+        {.name = "type", .kind = OPTION_TEXT, .out = &words.type},
+        {.name = "experiment", .kind = OPTION_TEXT, .out = &export.experiment},
+        {.name = "events-only", .kind = OPTION_FLAG, .out = &export.events_only},
+        {0}};
+    struct options options = {.command = "export", .help = help, .list = rows};
+    enum options_result result = options_read(&options, argc, argv);
+    if (result != OPTIONS_GO)
+        return options_exit(result);
+    if (!read_words(&words, &export))
+        return COMMAND_BAD_USAGE;
+    struct error err = {0};
+    char line[ERROR_LINE_MAX];
+    errno = 0;
+    if (run(words.data, &export, &err))
+        return COMMAND_OK;
+    /* Whoever closed the pipe has what was wanted and needs no message; it is not the whole. */
+    bool closed = ferror(stdout) && errno == EPIPE;
+    clearerr(stdout); /* it is said here, once */
+    if (!closed)
+        fprintf(stderr, "uplift export: %s\n", error_line(&err, line));
+    return err.code == ERROR_INVALID || err.code == ERROR_NOT_FOUND ? COMMAND_BAD_USAGE
+                                                                    : COMMAND_FOUND_WRONG;
+}
