@@ -11,34 +11,70 @@
 #include "core/results.h"
 #include "core/uplift.h"
 
+/* Definitions, tallies and time of one moment. */
+struct moment {
+    struct uplift *uplift;
+    struct catalog *catalog;
+    struct store_txn *txn;
+    int64_t now;
+};
+
+/* Called by the writer: the catalog that it published last is that of the transaction. */
+static void take_moment(void *data, struct store_txn *txn, int64_t cut)
+{
+    struct moment *moment = data;
+    moment->catalog = catalog_acquire(&moment->uplift->catalog);
+    moment->txn = txn;
+    moment->now = cut;
+}
+
+/* A look that is kept is of a cut of the writer's, so that history can tell later what was in it.
+ * What is only shown need not wait for the writer. */
+static bool moment_take(struct moment *moment, struct uplift *uplift, bool of_cut,
+                        struct error *err)
+{
+    *moment = (struct moment){.uplift = uplift};
+    if (of_cut)
+        return ingest_snapshot(uplift->ingest, take_moment, moment, err);
+    struct store_txn *txn = store_read(uplift->store, err);
+    if (txn)
+        take_moment(moment, txn, uplift_now(uplift));
+    return txn != NULL;
+}
+
+static void moment_release(struct moment *moment)
+{
+    store_abort(&moment->txn);
+    if (moment->catalog)
+        catalog_release(&moment->uplift->catalog, moment->catalog);
+}
+
 /* Finds experiment and phase, gathers, and hands on to `make`. */
-static bool with_gathered(struct uplift *uplift, struct slice key, int phase,
+static bool with_gathered(struct uplift *uplift, struct slice key, int phase, bool of_cut,
                           bool (*make)(struct uplift *uplift, const struct gathered *g,
                                        struct store_txn *txn, void *data, struct error *err),
                           void *data, struct error *err)
 {
-    bool ok = false;
-    struct catalog *catalog = catalog_acquire(&uplift->catalog);
-    const struct experiment *experiment = catalog_experiment(catalog, key);
-    struct gathered g = {.catalog = catalog, .present = experiment, .now = uplift_now(uplift)};
-    struct store_txn *txn = NULL;
+    struct moment moment;
+    if (!moment_take(&moment, uplift, of_cut, err))
+        return false;
+    const struct experiment *experiment = catalog_experiment(moment.catalog, key);
+    struct gathered g = {.catalog = moment.catalog, .present = experiment, .now = moment.now};
+    bool ok = true;
     if (experiment) {
         g.phase = phase ? phase : experiment->phase;
         g.experiment = experiment_in_phase(experiment, g.phase);
     }
     if (!experiment)
-        error_set(err, ERROR_NOT_FOUND, NULL, "there is no experiment '%.*s'", (int)key.len,
-                  key.ptr);
+        ok = error_set(err, ERROR_NOT_FOUND, NULL, "there is no experiment '%.*s'", (int)key.len,
+                       key.ptr);
     else if (!g.experiment)
-        error_set(err, ERROR_NOT_FOUND, "phase", "there was no phase %d", phase);
+        ok = error_set(err, ERROR_NOT_FOUND, "phase", "there was no phase %d", phase);
     else if (experiment->epoch_count == 0)
-        error_set(err, ERROR_CONFLICT, NULL, "the experiment has not been started");
-    else
-        txn = store_read(uplift->store, err);
-    ok = txn && gathered_read(txn, &g, err) && make(uplift, &g, txn, data, err);
-    store_abort(&txn);
+        ok = error_set(err, ERROR_CONFLICT, NULL, "the experiment has not been started");
+    ok = ok && gathered_read(moment.txn, &g, err) && make(uplift, &g, moment.txn, data, err);
     gathered_release(&g);
-    catalog_release(&uplift->catalog, catalog);
+    moment_release(&moment);
     return ok;
 }
 
@@ -173,7 +209,7 @@ json_t *analysis_look(struct uplift *uplift, struct slice key, struct error *err
     struct taking taking = {.may_look = !is_rebuilding(uplift)};
     json_t *results = NULL;
     pthread_mutex_lock(&uplift->looking);
-    bool ok = with_gathered(uplift, key, 0, make_taking, &taking, err);
+    bool ok = with_gathered(uplift, key, 0, true, make_taking, &taking, err);
     /* A scheduled look that cannot be kept, for a rebuild that began meanwhile, is not shown. */
     if (ok && taking.looked && is_rebuilding(uplift))
         ok = error_set(err, ERROR_BUSY, NULL, "figures are being counted anew");
@@ -249,7 +285,8 @@ json_t *analysis_results(struct uplift *uplift, struct slice key,
     struct taking taking = {.as_of = options->as_of, .without_looks = options->without_looks};
     json_t *results = NULL;
     bool past = options->as_of >= 0;
-    if (with_gathered(uplift, key, options->phase, past ? read_past : make_taking, &taking, err))
+    if (with_gathered(uplift, key, options->phase, false, past ? read_past : make_taking, &taking,
+                      err))
         results = json_incref(taking.results);
     /* What is shown as clear stays clear, so it is kept first. Where it cannot be kept, as on a
      * full disk, the figures are still right for this moment. */
@@ -279,7 +316,7 @@ static bool make_study(struct uplift *uplift, const struct gathered *g, struct s
 json_t *analysis_study(struct uplift *uplift, struct slice key, int phase, struct error *err)
 {
     json_t *study = NULL;
-    with_gathered(uplift, key, phase, make_study, &study, err);
+    with_gathered(uplift, key, phase, false, make_study, &study, err);
     return study;
 }
 

@@ -128,7 +128,10 @@ bool event_parse_exported(json_t *json, int64_t now, struct arena *arena, struct
         return false;
     if (received > now + EVENT_AHEAD_MAX)
         return error_set(err, ERROR_INVALID, "received", "is more than a day in the future");
-    return parse(json, true, received, arena, event, err);
+    if (!parse(json, true, received, arena, event, err))
+        return false;
+    event->told = json_object_get(json, "received") != NULL;
+    return true;
 }
 
 static void put_text(json_t *json, const char *name, struct slice text)

@@ -29,11 +29,12 @@ enum event_type { EVENT_EXPOSURE = 1, EVENT_OUTCOME = 2, EVENT_FEEDBACK = 3 };
 
 struct event {
     enum event_type type;
-    bool timed;            /* the event came with a time of its own */
-    bool has_value;        /* outcome: came with a value; else it counts as 1 */
-    int64_t at;            /* ms; the arrival where the event came without */
-    int64_t received;      /* ms: the arrival */
-    struct slice id;       /* empty where it came without */
+    bool timed;       /* the event came with a time of its own */
+    bool told;        /* it came with its arrival, which is then kept; not part of the record */
+    bool has_value;   /* outcome: came with a value; else it counts as 1 */
+    int64_t at;       /* ms; the arrival where the event came without */
+    int64_t received; /* ms: the arrival */
+    struct slice id;  /* empty where it came without */
     struct slice customer; /* 1 to EVENT_CUSTOMER_MAX bytes; not part of the record */
     struct slice name;     /* experiment of an exposure, name of an outcome, survey of a feedback */
     struct slice variant;  /* exposure */
@@ -49,9 +50,20 @@ static inline int64_t event_time(const struct event *event)
     return event->at < event->received ? event->at : event->received;
 }
 
-/* Reads one event. `now` is the arrival. The arena holds the text of the attributes and
- * must live as long as the event; the rest borrows from `json`. On failure *err tells the place
- * within the event: "value: must be a finite number". */
+/* Sets the arrival, which is the time of an event without one of its own. One that came with its
+ * arrival keeps it. */
+static inline void event_arrive(struct event *event, int64_t when)
+{
+    if (event->told)
+        return;
+    event->received = when;
+    if (!event->timed)
+        event->at = when;
+}
+
+/* Reads one event. `now` is the arrival, until the writer sets it. The arena holds the text of the
+ * attributes and must live as long as the event; the rest borrows from `json`. On failure *err
+ * tells the place within the event: "value: must be a finite number". */
 bool event_parse(json_t *json, int64_t now, struct arena *arena, struct event *event,
                  struct error *err);
 

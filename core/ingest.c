@@ -12,14 +12,66 @@ enum { QUEUE_MAX = 200000, GROUP_MAX = 20000 };
 
 struct ingest {
     struct store *store; /* set at start */
+    struct clock clock;  /* set at start */
     size_t queue_max;    /* set at start */
     pthread_t writer;    /* set at start */
     pthread_mutex_t lock;
     pthread_cond_t wake;
     struct ingest_job *first, **last; /* lock */
     bool stopping;                    /* lock */
+    atomic_int_fast64_t stamped;      /* the last stamp; only the writer changes it */
+    int64_t cut;                      /* the writer's: of the last snapshot */
     struct ingest_figures figures;
 };
+
+/* --- stamps --------------------------------------------------------------------------------- */
+
+static const char stamps_name[] = "stamps"; /* the last stamp and the last cut, 8 bytes each */
+
+static bool load_stamps(struct ingest *ingest, struct error *err)
+{
+    uint64_t stamped = 0, cut = 0;
+    struct slice value;
+    struct store_txn *txn = store_read(ingest->store, err);
+    if (!txn)
+        return false;
+    bool ok = !store_get(txn, STORE_META, slice_of(stamps_name), &value) ||
+              (unkey_u64(&value, &stamped) && unkey_u64(&value, &cut) && value.len == 0) ||
+              error_set(err, ERROR_CORRUPT, NULL, "the stamp of the last arrival is damaged");
+    ok = ok && store_healthy(txn, err);
+    store_abort(&txn);
+    atomic_store(&ingest->stamped, (int64_t)stamped);
+    ingest->cut = (int64_t)cut;
+    return ok;
+}
+
+/* With every transaction: a cut may have been taken since the last one. */
+static void save_stamps(const struct ingest *ingest, struct store_txn *txn)
+{
+    struct store_key value = {0};
+    key_u64(&value, (uint64_t)atomic_load(&ingest->stamped));
+    key_u64(&value, (uint64_t)ingest->cut);
+    store_put(txn, STORE_META, slice_of(stamps_name), key_slice(&value));
+}
+
+int64_t ingest_now(const struct ingest *ingest)
+{
+    int64_t now = clock_now(&ingest->clock), stamped = atomic_load(&ingest->stamped);
+    return now > stamped ? now : stamped;
+}
+
+int64_t ingest_stamp(struct ingest_run *run)
+{
+    struct ingest *ingest = run->ingest;
+    if (run->stamp < 0) {
+        int64_t now = ingest_now(ingest);
+        run->stamp = now > ingest->cut ? now : ingest->cut + 1;
+        atomic_store(&ingest->stamped, run->stamp);
+    }
+    return run->stamp;
+}
+
+/* --- the writer ----------------------------------------------------------------------------- */
 
 /* Takes the next group off the queue: one alone, or shared ones up to GROUP_MAX. NULL: the end. */
 static struct ingest_job *take_group(struct ingest *ingest)
@@ -49,7 +101,7 @@ static struct ingest_job *take_group(struct ingest *ingest)
 /* Runs the jobs in one transaction; false, and nothing of it happened. */
 static bool run_together(struct ingest *ingest, struct ingest_job *group, struct error *err)
 {
-    struct ingest_run run = {.txn = store_write(ingest->store, err)};
+    struct ingest_run run = {.txn = store_write(ingest->store, err), .stamp = -1, .ingest = ingest};
     if (!run.txn)
         return false;
     run.tallies = tally_set_new(run.txn);
@@ -57,6 +109,8 @@ static bool run_together(struct ingest *ingest, struct ingest_job *group, struct
     for (struct ingest_job *job = group; ok && job; job = job->next)
         ok = job->run(job->data, &run, err);
     ok = ok && tally_set_flush(run.tallies, run.txn, err);
+    if (ok)
+        save_stamps(ingest, run.txn);
     if (ok)
         ok = store_commit(&run.txn, err);
     else
@@ -90,10 +144,20 @@ static void finish(struct ingest *ingest, struct ingest_job *job, const struct e
     job->done(job->data, err);
 }
 
+static bool run_reading(struct ingest *ingest, struct ingest_job *job, struct error *err)
+{
+    struct ingest_run run = {.txn = store_read(ingest->store, err), .ingest = ingest};
+    if (!run.txn)
+        return false;
+    int64_t now = ingest_now(ingest);
+    run.stamp = ingest->cut = now > ingest->cut ? now : ingest->cut;
+    return job->run(job->data, &run, err);
+}
+
 static void run_group(struct ingest *ingest, struct ingest_job *group)
 {
     struct error err = {0};
-    bool ok = run_counted(ingest, group, &err);
+    bool ok = group->reads ? run_reading(ingest, group, &err) : run_counted(ingest, group, &err);
     /* Damage that one job meets is no reason to refuse the others. */
     bool apart = !ok && err.code == ERROR_CORRUPT && group->next;
     for (struct ingest_job *job = group, *next; job; job = next) {
@@ -114,10 +178,16 @@ static void *write_loop(void *data)
     return NULL;
 }
 
-struct ingest *ingest_start(struct store *store, size_t queue_max)
+struct ingest *ingest_start(struct store *store, const struct clock *clock, size_t queue_max,
+                            struct error *err)
 {
     struct ingest *ingest = xcalloc(1, sizeof *ingest);
     ingest->store = store;
+    ingest->clock = *clock;
+    if (!load_stamps(ingest, err)) {
+        free(ingest);
+        return NULL;
+    }
     ingest->queue_max = queue_max ? queue_max : QUEUE_MAX;
     ingest->last = &ingest->first;
     pthread_mutex_init(&ingest->lock, NULL);
@@ -158,12 +228,15 @@ bool ingest_submit(struct ingest *ingest, struct ingest_job *job, struct error *
     return room || error_set(err, ERROR_BUSY, NULL, "the queue of the writer is full; try again");
 }
 
+/* --- calls that wait ------------------------------------------------------------------------ */
+
 struct call {
     pthread_mutex_t lock;
     pthread_cond_t ended;
     bool over;
     struct error *err;
     bool (*run)(void *data, struct ingest_run *run, struct error *err);
+    void (*take)(void *data, struct store_txn *txn, int64_t cut);
     void *data;
 };
 
@@ -171,6 +244,14 @@ static bool call_run(void *data, struct ingest_run *run, struct error *err)
 {
     struct call *call = data;
     return call->run(call->data, run, err);
+}
+
+static bool call_take(void *data, struct ingest_run *run, struct error *err)
+{
+    struct call *call = data;
+    (void)err;
+    call->take(call->data, run->txn, run->stamp);
+    return true;
 }
 
 static void call_done(void *data, const struct error *err)
@@ -184,25 +265,41 @@ static void call_done(void *data, const struct error *err)
     pthread_mutex_unlock(&call->lock);
 }
 
+static bool wait_for(struct ingest *ingest, struct call *call, struct ingest_job *job)
+{
+    job->done = call_done;
+    job->data = call;
+    job->alone = true;
+    must(!pthread_equal(pthread_self(), ingest->writer));
+    pthread_mutex_init(&call->lock, NULL);
+    pthread_cond_init(&call->ended, NULL);
+    if (ingest_submit(ingest, job, call->err)) {
+        pthread_mutex_lock(&call->lock);
+        while (!call->over)
+            pthread_cond_wait(&call->ended, &call->lock);
+        pthread_mutex_unlock(&call->lock);
+    }
+    pthread_mutex_destroy(&call->lock);
+    pthread_cond_destroy(&call->ended);
+    return call->err->code == ERROR_NONE;
+}
+
 bool ingest_call(struct ingest *ingest,
                  bool (*run)(void *data, struct ingest_run *run, struct error *err), void *data,
                  struct error *err)
 {
     struct call call = {.err = err, .run = run, .data = data};
-    struct ingest_job job = {
-        .run = call_run, .done = call_done, .data = &call, .alone = true, .weight = 1};
-    must(!pthread_equal(pthread_self(), ingest->writer));
-    pthread_mutex_init(&call.lock, NULL);
-    pthread_cond_init(&call.ended, NULL);
-    if (ingest_submit(ingest, &job, err)) {
-        pthread_mutex_lock(&call.lock);
-        while (!call.over)
-            pthread_cond_wait(&call.ended, &call.lock);
-        pthread_mutex_unlock(&call.lock);
-    }
-    pthread_mutex_destroy(&call.lock);
-    pthread_cond_destroy(&call.ended);
-    return err->code == ERROR_NONE;
+    struct ingest_job job = {.run = call_run, .weight = 1};
+    return wait_for(ingest, &call, &job);
+}
+
+bool ingest_snapshot(struct ingest *ingest,
+                     void (*take)(void *data, struct store_txn *txn, int64_t cut), void *data,
+                     struct error *err)
+{
+    struct call call = {.err = err, .take = take, .data = data};
+    struct ingest_job job = {.run = call_take, .reads = true};
+    return wait_for(ingest, &call, &job);
 }
 
 struct ingest_figures *ingest_figures(struct ingest *ingest)

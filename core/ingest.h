@@ -3,7 +3,12 @@
  *
  * Shared jobs (events) that wait together run in one transaction with one fsync. A job that is
  * `alone` (a definition, a key, a look) has a transaction of its own. `done` is called by the
- * writer thread after the commit is on disk, or after it failed. */
+ * writer thread after the commit is on disk, or after it failed.
+ *
+ * The writer stamps what it writes, so that order of stamps is order of commits: a stamp (ms) is
+ * the clock's time, but never before an earlier stamp, also across restarts and where the clock is
+ * set back; and strictly after the cut of every snapshot taken before it. So what has a stamp at or
+ * before the cut is exactly what the snapshot held. */
 #ifndef UPLIFT_CORE_INGEST_H
 #define UPLIFT_CORE_INGEST_H
 
@@ -15,11 +20,14 @@
 #include "core/histogram.h"
 #include "core/store.h"
 #include "core/tally.h"
+#include "core/when.h"
 
 /* What a running job may use. */
 struct ingest_run {
     struct store_txn *txn;
     struct tally_set *tallies; /* flushed before the commit */
+    int64_t stamp;             /* private: see ingest_stamp */
+    struct ingest *ingest;     /* private */
 };
 
 struct ingest_job {
@@ -30,14 +38,17 @@ struct ingest_job {
     void (*done)(void *data, const struct error *err);
     void *data;
     bool alone;
+    bool reads;              /* private: a snapshot, without a transaction of its own */
     size_t weight;           /* events in it: bounds queue and group */
     struct ingest_job *next; /* private */
 };
 
 struct ingest;
 
-/* Starts the writer. `queue_max` bounds the weight that waits (0: 200,000). */
-struct ingest *ingest_start(struct store *store, size_t queue_max);
+/* Starts the writer. `queue_max` bounds the weight that waits (0: 200,000). NULL with *err where
+ * the last stamp cannot be read. */
+struct ingest *ingest_start(struct store *store, const struct clock *clock, size_t queue_max,
+                            struct error *err);
 /* Runs what waits, ends the writer. */
 void ingest_stop(struct ingest **ingest);
 
@@ -48,6 +59,21 @@ bool ingest_submit(struct ingest *ingest, struct ingest_job *job, struct error *
 bool ingest_call(struct ingest *ingest,
                  bool (*run)(void *data, struct ingest_run *run, struct error *err), void *data,
                  struct error *err);
+
+/* The stamp of what the present transaction writes: one for all of its jobs. */
+int64_t ingest_stamp(struct ingest_run *run);
+/* The clock's time, but never before the last stamp. Any thread. */
+int64_t ingest_now(const struct ingest *ingest);
+
+/* Has the writer call `take` between two transactions, with a read transaction and its cut (ms, at
+ * or after the clock's time): all that has a stamp at or before the cut is in it, and all that gets
+ * a stamp later than the cut is not. What the writer publishes after a commit is there as well.
+ * `take` may keep the transaction, which any thread may then use and end; it must not wait. The
+ * cut is on disk with the next transaction that is committed. Waits; not from the writer thread.
+ * False with *err, and take not called, where it cannot be had. */
+bool ingest_snapshot(struct ingest *ingest,
+                     void (*take)(void *data, struct store_txn *txn, int64_t cut), void *data,
+                     struct error *err);
 
 /* For operators. */
 struct ingest_figures {

@@ -54,8 +54,8 @@ struct uplift *uplift_open_with(const char *folder, const struct uplift_options 
         uplift_close(&uplift);
         return NULL;
     }
-    uplift->ingest = ingest_start(uplift->store, 0);
-    if (!definitions_load(uplift, err))
+    uplift->ingest = ingest_start(uplift->store, &uplift->clock, 0, err);
+    if (!uplift->ingest || !definitions_load(uplift, err))
         uplift_close(&uplift);
     else
         resume_rebuild(uplift);
@@ -226,6 +226,8 @@ static bool run_events(void *data, struct ingest_run *run, struct error *err)
 {
     struct uplift_events *batch = data;
     struct catalog *catalog = catalog_acquire(&batch->uplift->catalog);
+    for (size_t i = 0; i < batch->count; i++)
+        event_arrive(&batch->events[i], ingest_stamp(run));
     bool ok = ledger_batch(run->txn, run->tallies, batch->uplift->secret, batch->events,
                            batch->count, catalog, batch->duplicates, err);
     catalog_release(&batch->uplift->catalog, catalog);

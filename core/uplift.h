@@ -69,9 +69,11 @@ struct uplift *uplift_open(const char *folder, const struct clock *clock, struct
 /* Drains the writer and closes. No other thread may be inside. */
 void uplift_close(struct uplift **uplift);
 
+/* The clock's time (ms), but never before the last event came in: a clock that is set back does not
+ * turn what happened since into the future. */
 static inline int64_t uplift_now(const struct uplift *uplift)
 {
-    return clock_now(&uplift->clock);
+    return ingest_now(uplift->ingest);
 }
 
 /* Events (model.md): `body` is an array, one object, or {"batch": [...], "sentAt"}, each event in

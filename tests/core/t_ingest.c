@@ -153,7 +153,7 @@ static void test_ingest__shares_commits_and_answers_after_them(void **state)
     struct item items[JOBS];
     int order = 0;
     struct store *store = store_open(folder, 0, &err);
-    struct ingest *ingest = ingest_start(store, 0);
+    struct ingest *ingest = ingest_start(store, &fixed_clock, 0, &err);
     make_items(items, store, &order);
     items[10].job.alone = true;
     items[20].job.alone = items[20].fails = true;
@@ -183,7 +183,7 @@ static void test_ingest__one_commit_for_what_waits_together(void **state)
     struct item items[JOBS];
     int order = 0;
     struct store *store = store_open(folder, 0, &err);
-    struct ingest *ingest = ingest_start(store, 0);
+    struct ingest *ingest = ingest_start(store, &fixed_clock, 0, &err);
     make_items(items, store, &order);
     shut(ingest, &gate, &gate_job);
     for (int i = 0; i < JOBS; i++)
@@ -206,7 +206,7 @@ static void test_ingest__a_full_queue_says_so(void **state)
     struct item items[JOBS];
     int order = 0;
     struct store *store = store_open(folder, 0, &err);
-    struct ingest *ingest = ingest_start(store, 5);
+    struct ingest *ingest = ingest_start(store, &fixed_clock, 5, &err);
     make_items(items, store, &order);
     shut(ingest, &gate, &gate_job);
     for (int i = 0; i < 4; i++)
@@ -236,7 +236,7 @@ static void test_ingest__a_refused_call_leaves_no_trace(void **state)
     (void)state;
     struct error err = {0};
     struct store *store = store_open(folder, 0, &err);
-    struct ingest *ingest = ingest_start(store, 0);
+    struct ingest *ingest = ingest_start(store, &fixed_clock, 0, &err);
     char who[] = "you";
     assert_false(ingest_call(ingest, refuse, who, &err));
     assert_int_equal(err.code, ERROR_CONFLICT);
@@ -553,7 +553,7 @@ static void test_damage__fails_only_the_job_that_meets_it(void **state)
     enum { COUNT = 5, BAD = 2 };
     struct error err = {0};
     struct store *store = store_open(folder, 0, &err);
-    struct ingest *ingest = ingest_start(store, 0);
+    struct ingest *ingest = ingest_start(store, &fixed_clock, 0, &err);
     struct gate gate;
     struct ingest_job gate_job;
     struct fussy jobs[COUNT] = {0};
