@@ -25,6 +25,11 @@ static const char *const table_names[STORE_TABLES] = {
 #undef TABLE
 };
 
+const char *store_table_name(enum store_table table)
+{
+    return table_names[table];
+}
+
 /* --- errors --------------------------------------------------------------------------------- */
 
 /* The codes of LMDB and of the guard become ours here and nowhere else. */
@@ -125,20 +130,6 @@ static bool lock_folder(struct store *store, struct error *err)
     return error_set_errno(err, ERROR_IO, store->folder, "cannot be locked");
 }
 
-/* LMDB's two meta pages, as it writes them on machines of 64 bits. */
-struct meta {
-    uint64_t page;
-    uint16_t pad, flags, lower, upper;
-    uint32_t magic, version;
-    uint64_t address, map_size;
-    struct {
-        uint32_t pad; /* of the first: the size of a page */
-        uint16_t flags, depth;
-        uint64_t branches, leaves, overflows, entries, root;
-    } tables[2];
-    uint64_t last_page, transaction;
-};
-
 /* Each commit writes the meta page whose number is that of the transaction modulo 2, so the two
  * are one transaction apart: LMDB takes the newer one, whatever became of the other's number. */
 static bool metas_agree(int file)
@@ -146,12 +137,12 @@ static bool metas_agree(int file)
     struct meta a, b;
     if (pread(file, &a, sizeof a, 0) != sizeof a)
         return false;
-    size_t page = a.tables[0].pad;
+    size_t page = a.tables[0].page_size;
     if (page < 512 || page > 65536 || pread(file, &b, sizeof b, (off_t)page) != sizeof b)
         return false;
     bool fresh = a.transaction <= 1 && b.transaction <= 1;
-    return a.magic == b.magic && a.version == b.version && b.tables[0].pad == page && a.page == 0 &&
-           b.page == 1 &&
+    return a.magic == b.magic && a.version == b.version && b.tables[0].page_size == page &&
+           a.page == 0 && b.page == 1 &&
            (fresh || (a.transaction % 2 == 0 && b.transaction % 2 == 1 &&
                       (a.transaction + 1 == b.transaction || b.transaction + 1 == a.transaction)));
 }
@@ -387,6 +378,9 @@ static bool open_all(struct store *store, struct error *err)
     if (!find_map(store, opening.address))
         return error_set(err, ERROR_IO, NULL,
                          "cannot find the map of the store in /proc/self/maps");
+    MDB_envinfo info = {0};
+    mdb_env_info(store->env, &info);
+    pages_forget(store, info.me_last_pgno + 1);
     return verify(store, err) &&
            (store->reader || !misses_tables(store) || make_tables(store, false, err));
 }
@@ -426,6 +420,7 @@ static void close_env(struct store *store)
         mdb_env_close(store->env);
     store->env = NULL;
     store->map = NULL;
+    pages_forget(store, 0);
 }
 
 void store_close(struct store **store)
@@ -546,11 +541,16 @@ static struct store_txn *begin(struct store *store, unsigned flags, bool inner, 
         code = begin_txn(txn, flags);
     if (code == STORE_FAULT && txn->writes)
         atomic_store(&store->broken, true);
-    if (code == 0)
-        return txn;
-    free(txn);
-    fail(code, "cannot begin a transaction", err);
-    return NULL;
+    if (code) {
+        free(txn);
+        fail(code, "cannot begin a transaction", err);
+        return NULL;
+    }
+    if (txn->writes) {
+        GUARDED(code, pages_begin(txn));
+        txn_note(txn, STORE_META, code, 0);
+    }
+    return txn;
 }
 
 struct store_txn *store_read(struct store *store, struct error *err)

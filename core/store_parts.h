@@ -4,6 +4,7 @@
  * store.c        opening, closing, transactions, errors
  * store_row.c    rows: get, put, delete, walks
  * store_sum.c    checksums of rows, sums of groups of rows
+ * store_page.c   pages before they are changed
  * store_guard.c  faults in the map
  * store_key.c    the codec of keys */
 #ifndef UPLIFT_CORE_STORE_PARTS_H
@@ -19,6 +20,21 @@
 enum {
     ROW_SUM = 4,        /* bytes of checksum at the end of every value */
     PATH_LENGTH = 4096, /* of a file in the folder */
+};
+
+/* LMDB's two meta pages and its record of a table, as it writes them on machines of 64 bits. */
+struct meta_table {
+    uint32_t page_size; /* of the first: the size of a page */
+    uint16_t flags, depth;
+    uint64_t branches, leaves, overflows, entries, root;
+};
+struct meta {
+    uint64_t page;
+    uint16_t pad, flags, lower, upper;
+    uint32_t magic, version;
+    uint64_t address, map_size;
+    struct meta_table tables[2]; /* free pages, tables */
+    uint64_t last_page, transaction;
 };
 
 #define NO_TABLE ((MDB_dbi)UINT32_MAX)
@@ -39,6 +55,9 @@ struct store {
     pthread_mutex_t writing; /* held by the one who writes */
     char *scratch;           /* lock writing: a value with its checksum */
     size_t scratch_size;     /* lock writing */
+    unsigned char *looked;   /* lock writing: a bit for each page that was found whole */
+    size_t looked_pages;     /* with env: pages there were when it was opened */
+    bool lists_looked;       /* lock writing */
 };
 
 /* The rows of one group: how many, and the exclusive or of their checksums. */
@@ -61,7 +80,8 @@ struct store_txn {
     size_t used;                      /* bytes of the map that hold pages */
     uint64_t changes;                 /* rows put and deleted */
     MDB_cursor *tables[STORE_TABLES]; /* for writing, opened when needed */
-    struct store_sum *sums;           /* hash table of those touched */
+    struct meta_table roots[STORE_TABLES]; /* of the snapshot, for writing; found when needed */
+    struct store_sum *sums;                /* hash table of those touched */
     size_t sum_count, sum_room;
 };
 
@@ -75,6 +95,7 @@ int txn_damaged(struct store_txn *txn, const char *why);
  * LMDB's own. */
 bool txn_holds(const struct store_txn *txn, const void *bytes, size_t size);
 
+const char *store_table_name(enum store_table table);
 /* Shuts the gate when no transaction is inside; false where some always were, for ten seconds. */
 bool store_shut(struct store *store);
 void store_unshut(struct store *store);
@@ -98,6 +119,7 @@ int row_verify(struct store_txn *txn, enum store_table table, MDB_val key, MDB_v
 void sums_init(void);
 /* How many bytes at the start of a key name its group. */
 size_t sum_group(enum store_table table);
+extern const char sum_head_name[]; /* of the head of META */
 uint64_t sum_id(enum store_table table, const void *key, size_t len);
 /* Whether this is META's head, the one row that is in no sum. */
 bool sum_is_head(enum store_table table, MDB_val key);
@@ -113,5 +135,20 @@ bool sums_write(struct store_txn *txn);
 bool sums_verify(struct store_txn *txn);
 /* Adds up what META has of the groups whose keys begin with the prefix. */
 bool sums_rows(struct store_txn *txn, enum store_table table, struct slice prefix, uint64_t *rows);
+
+/* --- store_page.c: guarded calls, but for pages_forget ---------------------------------------- */
+
+/* Begins anew for an environment that was opened with so many pages. */
+void pages_forget(struct store *store, size_t pages);
+/* In the first write: the list of tables and of free pages. */
+int pages_begin(struct store_txn *txn);
+/* The pages on the way to a key, and those beside it; before its leaf is changed. */
+int pages_look(struct store_txn *txn, enum store_table table, MDB_val key, bool neighbours);
+/* Whether that is not needed: the address is in a leaf that was looked at, or that LMDB has in its
+ * own memory since. */
+bool pages_looked_at(const struct store_txn *txn, const void *inside);
+/* In a read, with the meta page that LMDB did not choose: that it is the older one. A changed
+ * number may hide the last transaction, but what that one wrote says when it did. */
+int pages_older(struct store_txn *txn);
 
 #endif

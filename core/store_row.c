@@ -94,13 +94,41 @@ static int alter(struct store_txn *txn, enum store_table table, MDB_val *key, MD
     return code;
 }
 
+/* An address in the leaf where the cursor is; NULL in an empty table. */
+static const void *leaf_of(MDB_cursor *cursor)
+{
+    MDB_val key = {0}, value;
+    if (mdb_cursor_get(cursor, &key, &value, MDB_GET_CURRENT) == 0 ||
+        mdb_cursor_get(cursor, &key, &value, MDB_PREV) == 0)
+        return key.mv_data;
+    return NULL;
+}
+
+/* Goes to the row, or to where it would be, and looks at the pages there. */
+static int stand(struct store_txn *txn, enum store_table table, const MDB_val *key, MDB_val *old,
+                 bool deletes)
+{
+    MDB_val there = *key;
+    int code = open_table(txn, table);
+    if (code)
+        return code;
+    code = mdb_cursor_get(txn->tables[table], &there, old, MDB_SET_KEY);
+    if (code && code != MDB_NOTFOUND)
+        return code;
+    const void *leaf = code ? leaf_of(txn->tables[table]) : there.mv_data;
+    int damage = 0;
+    if (deletes || !pages_looked_at(txn, leaf))
+        damage = pages_look(txn, table, *key, deletes);
+    if (!damage && !pages_looked_at(txn, leaf))
+        damage = txn_damaged(txn, "pages are out of order");
+    return damage ? damage : code;
+}
+
 /* Stands on the row and takes its checksum, whatever else of it is damaged: it is to go. */
 static int find_old(struct store_txn *txn, enum store_table table, MDB_val *key, MDB_val *old,
-                    struct change *change)
+                    struct change *change, bool deletes)
 {
-    int code = open_table(txn, table);
-    if (code == 0)
-        code = mdb_cursor_get(txn->tables[table], key, old, MDB_SET);
+    int code = stand(txn, table, key, old, deletes);
     if (code == 0 && (old->mv_size < ROW_SUM || !txn_holds(txn, old->mv_data, old->mv_size)))
         code = txn_damaged(txn, "a value lies outside of the file");
     if (code == 0)
@@ -112,7 +140,7 @@ static int put_row(struct store_txn *txn, enum store_table table, MDB_val *key, 
                    struct change *change)
 {
     MDB_val old;
-    int code = find_old(txn, table, key, &old, change);
+    int code = find_old(txn, table, key, &old, change, false);
     if (code != 0 && code != MDB_NOTFOUND)
         return code;
     bool there = code == 0;
@@ -129,9 +157,12 @@ static int put_row(struct store_txn *txn, enum store_table table, MDB_val *key, 
 static int put_new_row(struct store_txn *txn, enum store_table table, MDB_val *key, MDB_val *value,
                        struct change *change)
 {
+    MDB_val old;
+    int code = stand(txn, table, key, &old, false);
     *change = (struct change){1, row_stored_sum(*value)};
-    int code = open_table(txn, table);
-    return code ? code : alter(txn, table, key, value, MDB_NOOVERWRITE);
+    return code == 0              ? MDB_KEYEXIST
+           : code == MDB_NOTFOUND ? alter(txn, table, key, value, MDB_NOOVERWRITE)
+                                  : code;
 }
 
 static int delete_row(struct store_txn *txn, enum store_table table, MDB_val *key, MDB_val *value,
@@ -139,7 +170,7 @@ static int delete_row(struct store_txn *txn, enum store_table table, MDB_val *ke
 {
     MDB_val old;
     (void)value;
-    int code = find_old(txn, table, key, &old, change);
+    int code = find_old(txn, table, key, &old, change, true);
     return code ? code : alter(txn, table, key, NULL, 0);
 }
 

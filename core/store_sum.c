@@ -124,7 +124,8 @@ int row_verify(struct store_txn *txn, enum store_table table, MDB_val key, MDB_v
 /* --- sums ----------------------------------------------------------------------------------- */
 
 enum { ID_GROUP_BITS = 48, SUM_VALUE = 12 };
-static const char sum_name[4] = "sum", head_name[] = "head";
+static const char sum_name[4] = "sum";
+const char sum_head_name[] = "head";
 
 size_t sum_group(enum store_table table)
 {
@@ -157,7 +158,7 @@ static struct store_key sum_key(uint64_t id)
 
 bool sum_is_head(enum store_table table, MDB_val key)
 {
-    return table == STORE_META && slice_is((struct slice){key.mv_data, key.mv_size}, head_name);
+    return table == STORE_META && slice_is((struct slice){key.mv_data, key.mv_size}, sum_head_name);
 }
 
 static struct store_sum *sum_slot(struct store_sum *sums, size_t room, uint64_t id)
@@ -192,7 +193,7 @@ static bool sum_load(struct store_txn *txn, struct store_sum *sum)
     bool head = sum->id >> ID_GROUP_BITS == STORE_META;
     struct slice value;
     uint64_t number;
-    if (!store_get(txn, STORE_META, head ? slice_of(head_name) : key_slice(&name), &value))
+    if (!store_get(txn, STORE_META, head ? slice_of(sum_head_name) : key_slice(&name), &value))
         return !txn->failed;
     if ((!head || unkey_u64(&value, &number)) && sum_read(value, sum))
         return true;
@@ -255,7 +256,7 @@ bool sums_write(struct store_txn *txn)
     key_u64(&value, mdb_txn_id(txn->txn));
     key_u64(&value, sum->rows);
     key_u32(&value, sum->mix);
-    store_put(txn, STORE_META, slice_of(head_name), key_slice(&value));
+    store_put(txn, STORE_META, slice_of(sum_head_name), key_slice(&value));
     return !txn->failed;
 }
 
@@ -284,7 +285,7 @@ static bool head_verify(struct store_txn *txn)
 {
     struct slice head, number;
     uint64_t id = 0;
-    if (store_get(txn, STORE_META, slice_of(head_name), &head)) {
+    if (store_get(txn, STORE_META, slice_of(sum_head_name), &head)) {
         number = head;
         unkey_u64(&number, &id);
     }
@@ -306,7 +307,9 @@ static bool meta_verify(struct store_txn *txn)
 
 bool sums_verify(struct store_txn *txn)
 {
-    bool ok = meta_verify(txn) && head_verify(txn);
+    int code;
+    GUARDED(code, pages_older(txn));
+    bool ok = txn_note(txn, STORE_META, code, 0) && meta_verify(txn) && head_verify(txn);
     for (enum store_table table = STORE_META + 1; ok && table < STORE_TABLES; table++) {
         uint64_t rows;
         ok = sums_rows(txn, table, NO_SLICE, &rows) &&
