@@ -5,73 +5,9 @@
  *   its length varint and its bytes.
  * A record is read whole or not at all: bytes left over are damage. */
 #include "core/event.h"
-
-#include <endian.h>
-#include <string.h>
+#include "core/record.h"
 
 enum { CODEC = 1, TYPE_MASK = 0x0f, TIMED = 0x10, VALUED = 0x20 };
-
-static void put_varint(struct text *out, uint64_t value)
-{
-    unsigned char bytes[10];
-    size_t len = 0;
-    for (; value >= 0x80; value >>= 7)
-        bytes[len++] = (unsigned char)(value | 0x80);
-    bytes[len++] = (unsigned char)value;
-    text_add(out, bytes, len);
-}
-
-static bool get_varint(struct slice *rest, uint64_t *value)
-{
-    *value = 0;
-    for (unsigned shift = 0; shift < 64 && rest->len > 0; shift += 7) {
-        unsigned char byte = (unsigned char)*rest->ptr;
-        rest->ptr++;
-        rest->len--;
-        *value |= (uint64_t)(byte & 0x7f) << shift;
-        if (byte < 0x80)
-            return true;
-    }
-    return false;
-}
-
-static void put_slice(struct text *out, struct slice text)
-{
-    put_varint(out, text.len);
-    text_add(out, text.ptr, text.len);
-}
-
-static bool get_slice(struct slice *rest, struct slice *text)
-{
-    uint64_t len;
-    if (!get_varint(rest, &len) || len > rest->len)
-        return false;
-    *text = (struct slice){rest->ptr, (size_t)len};
-    rest->ptr += len;
-    rest->len -= (size_t)len;
-    return true;
-}
-
-static void put_double(struct text *out, double value)
-{
-    uint64_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    bits = htole64(bits);
-    text_add(out, &bits, sizeof bits);
-}
-
-static bool get_double(struct slice *rest, double *value)
-{
-    uint64_t bits;
-    if (rest->len < sizeof bits)
-        return false;
-    memcpy(&bits, rest->ptr, sizeof bits);
-    bits = le64toh(bits);
-    memcpy(value, &bits, sizeof bits);
-    rest->ptr += sizeof bits;
-    rest->len -= sizeof bits;
-    return true;
-}
 
 /* The texts of each type in their order on disk. */
 static size_t texts(struct event *event, struct slice *out[6])
@@ -97,20 +33,21 @@ bool event_encode(const struct event *event, struct text *out)
     unsigned char head[2] = {CODEC, (unsigned char)(event->type | (event->timed ? TIMED : 0) |
                                                     (event->has_value ? VALUED : 0))};
     text_add(out, head, sizeof head);
-    put_varint(out, (uint64_t)event->at);
-    put_varint(out, (uint64_t)late << 1 ^ (uint64_t)(late >> 63));
+    record_varint(out, (uint64_t)event->at);
+    record_signed(out, late);
     if (event->has_value)
-        put_double(out, event->value);
+        record_double(out, event->value);
     struct slice *list[6];
     for (size_t i = 0, count = texts(&copy, list); i < count; i++)
-        put_slice(out, *list[i]);
+        record_text(out, *list[i]);
     return !out->failed;
 }
 
 bool event_decode(struct slice record, struct event *event)
 {
     struct event read = {.value = 1};
-    uint64_t at, late;
+    uint64_t at;
+    int64_t late;
     if (record.len < 2 || record.ptr[0] != CODEC)
         return false;
     unsigned char flags = (unsigned char)record.ptr[1];
@@ -120,14 +57,14 @@ bool event_decode(struct slice record, struct event *event)
     read.timed = flags & TIMED;
     read.has_value = flags & VALUED;
     struct slice rest = {record.ptr + 2, record.len - 2};
-    if (!get_varint(&rest, &at) || !get_varint(&rest, &late) ||
-        (read.has_value && !get_double(&rest, &read.value)))
+    if (!record_read_varint(&rest, &at) || !record_read_signed(&rest, &late) ||
+        (read.has_value && !record_read_double(&rest, &read.value)))
         return false;
     read.at = (int64_t)at;
-    read.received = (int64_t)(at + ((late >> 1) ^ (~(late & 1) + 1)));
+    read.received = (int64_t)(at + (uint64_t)late);
     struct slice *list[6];
     for (size_t i = 0, count = texts(&read, list); i < count; i++)
-        if (!get_slice(&rest, list[i]))
+        if (!record_read_text(&rest, list[i]))
             return false;
     if (rest.len)
         return false;

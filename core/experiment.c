@@ -163,6 +163,7 @@ json_t *experiment_whole(const struct experiment *e)
 {
     json_t *whole = json_copy(e->json);
     experiment_set(whole, "number", json_integer(e->number));
+    experiment_set(whole, "segments_ever", write_list(e->segments_ever, e->segments_ever_count));
     if (e->past_count == 0)
         return whole;
     json_t *past = json_array();

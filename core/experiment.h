@@ -90,6 +90,10 @@ struct experiment {
     size_t variant_count;     /* 2 to EXPERIMENT_VARIANTS_MAX */
     const char **segments;    /* names of attributes */
     size_t segment_count;
+    /* Every segment that was ever listed, in the order in which they first were: records on disk
+     * name a segment by its place here. */
+    const char **segments_ever;
+    size_t segments_ever_count;
     struct experiment_metric *metrics; /* primary, guardrail, secondary, each as given */
     size_t metric_count;
     struct design design;

@@ -17,7 +17,8 @@ enum {
     TAGS_MOST = 50,
     TAG_MOST = 64,
     SEED_MOST = 128,
-    SEGMENT_MOST = 64
+    SEGMENT_MOST = 64,
+    SEGMENTS_EVER_MOST = 10000
 };
 #define VERSION_MOST (INT64_C(1) << 53)
 
@@ -33,7 +34,7 @@ const char *const experiment_definition_fields[] = {DEFINITION_FIELDS, NULL};
 const char *const experiment_server_fields[] = {SERVER_FIELDS, NULL};
 static const char *const input_fields[] = {DEFINITION_FIELDS, SERVER_FIELDS, NULL};
 static const char *const whole_fields[] = {DEFINITION_FIELDS, SERVER_FIELDS, "number", "past",
-                                           NULL};
+                                           "segments_ever",   NULL};
 static const char *const state_words[] = {"draft",   "running",  "paused",
                                           "stopped", "archived", NULL};
 
@@ -392,6 +393,26 @@ static bool read_limits(struct experiment *e, json_t *whole, struct error *err)
     return true;
 }
 
+static bool read_segments(struct experiment *e, json_t *whole, struct error *err)
+{
+    const char **ever = NULL;
+    size_t count = 0;
+    if (!experiment_read_list(e, whole, JSON_TOP, "segments", EXPERIMENT_SEGMENTS_MAX, SEGMENT_MOST,
+                              &e->segments, &e->segment_count, err) ||
+        !experiment_read_list(e, whole, JSON_TOP, "segments_ever", SEGMENTS_EVER_MOST, SEGMENT_MOST,
+                              &ever, &count, err))
+        return false;
+    e->segments_ever =
+        arena_alloc(&e->private->arena, (count + e->segment_count + 1) * sizeof *ever);
+    for (size_t i = 0; i < count; i++)
+        e->segments_ever[i] = ever[i];
+    e->segments_ever_count = count;
+    for (size_t i = 0; i < e->segment_count; i++)
+        if (experiment_find_text(e->segments_ever, count, e->segments[i]) == count)
+            e->segments_ever[e->segments_ever_count++] = e->segments[i];
+    return true;
+}
+
 static bool read_server(struct experiment *e, json_t *whole, struct error *err)
 {
     int state = EXPERIMENT_DRAFT;
@@ -420,9 +441,7 @@ static bool read_whole(struct experiment *e, json_t *whole, struct error *err)
     return json_check_fields(whole, JSON_TOP, whole_fields, err) && read_server(e, whole, err) &&
            read_labels(e, whole, err) && read_audience(e, whole, err) &&
            read_traffic(e, whole, err) && read_layer(e, whole, err) && read_seed(e, whole, err) &&
-           experiment_read_variants(e, whole, err) &&
-           experiment_read_list(e, whole, JSON_TOP, "segments", EXPERIMENT_SEGMENTS_MAX,
-                                SEGMENT_MOST, &e->segments, &e->segment_count, err) &&
+           experiment_read_variants(e, whole, err) && read_segments(e, whole, err) &&
            read_metrics(e, whole, err) && read_design(e, whole, err) &&
            read_winner(e, whole, err) && read_stop_reason(e, whole, err) &&
            read_limits(e, whole, err);

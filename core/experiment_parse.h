@@ -28,8 +28,8 @@ extern const char *const experiment_server_fields[];
 /* Refuses what is no object, and fields that a client may not name. */
 bool experiment_check_input(json_t *input, struct error *err);
 
-/* The whole of an experiment: the definition, the server's fields, "number" and "past" (the wholes
- * of earlier phases, without their own past). `whole` is only read. */
+/* The whole of an experiment: the definition, the server's fields, "number", "segments_ever"
+ * and "past" (the wholes of earlier phases, without their own past). `whole` is only read. */
 struct experiment *experiment_parse(json_t *whole, struct error *err);
 /* The same without its past and its epochs. */
 struct experiment *experiment_parse_definition(json_t *whole, struct error *err);

@@ -105,9 +105,11 @@ static bool run_together(struct ingest *ingest, struct ingest_job *group, struct
     if (!run.txn)
         return false;
     run.tallies = tally_set_new(run.txn);
+    run.events = ledger_batch_new();
     bool ok = true;
     for (struct ingest_job *job = group; ok && job; job = job->next)
         ok = job->run(job->data, &run, err);
+    ok = ok && (!run.after || run.after(run.data, &run, err));
     ok = ok && tally_set_flush(run.tallies, run.txn, err);
     if (ok)
         save_stamps(ingest, run.txn);
@@ -116,6 +118,7 @@ static bool run_together(struct ingest *ingest, struct ingest_job *group, struct
     else
         store_abort(&run.txn);
     tally_set_free(&run.tallies);
+    ledger_batch_free(&run.events);
     if (!ok && err->code == ERROR_NONE)
         error_set(err, ERROR_IO, NULL, "the write failed");
     return ok;

@@ -18,6 +18,7 @@
 
 #include "core/error.h"
 #include "core/histogram.h"
+#include "core/ledger.h"
 #include "core/store.h"
 #include "core/tally.h"
 #include "core/when.h"
@@ -25,9 +26,13 @@
 /* What a running job may use. */
 struct ingest_run {
     struct store_txn *txn;
-    struct tally_set *tallies; /* flushed before the commit */
-    int64_t stamp;             /* private: see ingest_stamp */
-    struct ingest *ingest;     /* private */
+    struct tally_set *tallies;   /* flushed before the commit */
+    struct ledger_batch *events; /* what the jobs of a group gather for `after` */
+    /* Set by a job, or NULL: called once with `data` when all jobs have run. */
+    bool (*after)(void *data, struct ingest_run *run, struct error *err);
+    void *data;
+    int64_t stamp;         /* private: see ingest_stamp */
+    struct ingest *ingest; /* private */
 };
 
 struct ingest_job {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* ledger_unit: the one pure function that counts. What it is given and nothing else decides. */
-#include "core/ledger.h"
+#include "core/ledger_parts.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -8,15 +8,19 @@
 #include "core/json.h"
 #include "core/when.h"
 
-static bool in_phase(const struct event *event, const struct experiment *experiment, int phase,
-                     int *epoch)
+bool ledger_exposure_of(const struct event *event, const struct experiment *experiment, int phase,
+                        int *epoch, int *variant)
 {
-    if (event->type != EVENT_EXPOSURE || !slice_is(event->name, experiment->key))
+    const struct experiment *then = experiment_in_phase(experiment, phase);
+    if (!then || event->type != EVENT_EXPOSURE || !slice_is(event->name, experiment->key))
         return false;
     int64_t at = event_time(event);
     *epoch = experiment_epoch_at(experiment, at);
-    return *epoch >= 0 && experiment->epochs[*epoch].phase == phase &&
-           at < experiment_phase_end(experiment, phase);
+    if (*epoch < 0 || experiment->epochs[*epoch].phase != phase ||
+        at >= experiment_phase_end(experiment, phase))
+        return false;
+    *variant = experiment_variant(then, event->variant);
+    return *variant >= 0;
 }
 
 /* The first exposure decides; one to another variant takes the customer out of the analysis. */
@@ -24,12 +28,10 @@ static const struct event *find_exposure(const struct event *events, size_t coun
                                          const struct experiment *experiment, int phase,
                                          struct unit *unit)
 {
-    const struct experiment *then = experiment_in_phase(experiment, phase);
     const struct event *first = NULL;
-    for (size_t i = 0; then && i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         int epoch, variant;
-        if (!in_phase(&events[i], experiment, phase, &epoch) ||
-            (variant = experiment_variant(then, events[i].variant)) < 0)
+        if (!ledger_exposure_of(&events[i], experiment, phase, &epoch, &variant))
             continue;
         if (!first) {
             first = &events[i];
@@ -81,90 +83,136 @@ static void find_segments(const struct event *exposure, const struct experiment 
     json_decref(attributes);
 }
 
-/* Sum and number of the outcomes of a name within from ≤ time < to. */
-struct outcomes {
-    double sum;
-    int64_t count;
-};
+/* --- adding events ------------------------------------------------------------------------- */
 
-static struct outcomes outcomes(const struct event *events, size_t count, const char *name,
-                                int64_t from, int64_t to)
+/* What one outcome adds to a sum. */
+static exact_sum worth(const struct metric *metric, const struct event *event)
 {
-    struct outcomes found = {0, 0};
-    for (size_t i = 0; i < count; i++) {
-        int64_t at = event_time(&events[i]);
-        if (events[i].type != EVENT_OUTCOME || at < from || at >= to ||
-            !slice_is(events[i].name, name))
-            continue;
-        found.sum += events[i].value;
-        found.count++;
-    }
-    return found;
+    return metric->kind == METRIC_COUNT ? EXACT_ONE : exact_of(event->value);
 }
 
-static const struct event *first_answer(const struct event *events, size_t count,
-                                        const char *survey, int64_t from, int64_t to)
+static exact_sum with_outcome(const struct metric *metric, exact_sum sum, const struct event *event)
 {
-    for (size_t i = 0; i < count; i++) {
-        int64_t at = event_time(&events[i]);
-        if (events[i].type == EVENT_FEEDBACK && at >= from && at < to &&
-            slice_is(events[i].name, survey))
-            return &events[i];
-    }
-    return NULL;
+    bool once = metric->kind == METRIC_BINARY || metric->kind == METRIC_RETENTION;
+    return once ? EXACT_ONE : sum + worth(metric, event);
 }
 
-static double outcome_value(const struct metric *metric, struct outcomes found)
+static double outcome_value(const struct metric *metric, exact_sum sum)
 {
-    switch (metric->kind) {
-    case METRIC_BINARY:
-    case METRIC_RETENTION:
-        return found.count > 0;
-    case METRIC_COUNT:
-        return (double)found.count;
-    case METRIC_MEAN:
-        return fmin(found.sum, metric->cap);
-    default:
-        return found.sum;
+    double value = exact_value(sum);
+    return metric->kind == METRIC_MEAN ? fmin(value, metric->cap) : value;
+}
+
+static bool within_window(const struct metric *metric, int64_t exposed_at, int64_t at)
+{
+    int days = metric->kind == METRIC_RETENTION ? metric->to_days : metric->window_days;
+    return at >= exposed_at + metric->from_days * WHEN_DAY && at < exposed_at + days * WHEN_DAY;
+}
+
+static bool before_exposure(const struct metric *metric, int64_t exposed_at, int64_t at)
+{
+    return metric->covariate_days > 0 && at < exposed_at &&
+           at >= exposed_at - metric->covariate_days * WHEN_DAY;
+}
+
+static void add_outcome(struct unit_metric *counted, const struct metric *metric,
+                        const struct event *event, int64_t exposed_at)
+{
+    int64_t at = event_time(event);
+    bool within = within_window(metric, exposed_at, at);
+    if (slice_is(event->name, metric->event)) {
+        if (within)
+            counted->sum = with_outcome(metric, counted->sum, event);
+        else if (before_exposure(metric, exposed_at, at))
+            counted->pre = with_outcome(metric, counted->pre, event);
+        counted->adds.value = outcome_value(metric, counted->sum);
+        counted->adds.pre = outcome_value(metric, counted->pre);
+    }
+    if (within && metric->denominator && slice_is(event->name, metric->denominator)) {
+        counted->den += exact_of(event->value);
+        counted->adds.den = exact_value(counted->den);
     }
 }
 
-static struct unit_metric count_survey(const struct event *events, size_t count,
-                                       const struct metric *metric, int64_t from, int64_t to)
+/* The first answer counts. False where two came at the same time. */
+static bool add_answer(struct unit_metric *counted, const struct metric *metric,
+                       const struct event *event, int64_t exposed_at)
 {
-    struct unit_metric result = {.metric = metric->number, .adds.score = -1};
-    const struct event *answer = first_answer(events, count, metric->event, from, to);
+    int64_t at = event_time(event);
     int least, most;
+    if (!slice_is(event->name, metric->event) || !within_window(metric, exposed_at, at) ||
+        (counted->answered_at >= 0 && at > counted->answered_at))
+        return true;
+    if (at == counted->answered_at)
+        return false;
     metric_kind_scores(metric->kind, &least, &most);
-    if (answer && answer->value >= least && answer->value <= most) {
-        result.answered = true;
-        result.adds.value = answer->value;
-        result.adds.score = (int)answer->value;
-    }
-    return result;
+    counted->answered_at = at;
+    counted->answered = event->value >= least && event->value <= most;
+    counted->sum = counted->answered ? exact_of(event->value) : 0;
+    counted->adds.value = exact_value(counted->sum);
+    counted->adds.score = counted->answered ? (int)event->value : -1;
+    return true;
 }
 
-static struct unit_metric count_metric(const struct event *events, size_t count,
-                                       const struct metric *metric, int64_t exposed_at)
+static bool add_to_metrics(struct unit *unit, const struct event *event,
+                           const struct experiment *experiment, const struct catalog *catalog)
 {
-    int64_t from = exposed_at + metric->from_days * WHEN_DAY;
-    int64_t to =
-        exposed_at +
-        (metric->kind == METRIC_RETENTION ? metric->to_days : metric->window_days) * WHEN_DAY;
-    if (metric_kind_is_survey(metric->kind))
-        return count_survey(events, count, metric, from, to);
-    struct unit_metric result = {.metric = metric->number,
-                                 .answered = true,
-                                 .binned = metric_needs_bins(metric),
-                                 .adds.score = -1};
-    result.adds.value = outcome_value(metric, outcomes(events, count, metric->event, from, to));
-    if (metric->kind == METRIC_RATIO)
-        result.adds.den = outcomes(events, count, metric->denominator, from, to).sum;
-    if (metric->covariate_days > 0)
-        result.adds.pre = outcome_value(
-            metric, outcomes(events, count, metric->event,
-                             exposed_at - metric->covariate_days * WHEN_DAY, exposed_at));
-    return result;
+    bool told = true;
+    size_t i = 0;
+    for (size_t m = 0; m < experiment->metric_count; m++) {
+        const struct metric *metric = catalog_metric(catalog, slice_of(experiment->metrics[m].key));
+        if (!metric)
+            continue;
+        if (i == unit->metric_count || unit->metrics[i].metric != metric->number)
+            return false;
+        struct unit_metric *counted = &unit->metrics[i++];
+        bool survey = metric_kind_is_survey(metric->kind);
+        if (survey && event->type == EVENT_FEEDBACK)
+            told = add_answer(counted, metric, event, unit->exposed_at) && told;
+        else if (!survey && event->type == EVENT_OUTCOME)
+            add_outcome(counted, metric, event, unit->exposed_at);
+    }
+    return told && i == unit->metric_count;
+}
+
+static void leave_analysis(struct unit *unit)
+{
+    unit->variant = -1;
+    unit->segment_count = 0;
+    unit->metric_count = 0;
+}
+
+bool ledger_unit_add(struct unit *unit, const struct event *event,
+                     const struct experiment *experiment, int phase, const struct catalog *catalog)
+{
+    int epoch, variant;
+    if (event->type != EVENT_EXPOSURE)
+        return unit->variant < 0 || add_to_metrics(unit, event, experiment, catalog);
+    if (!ledger_exposure_of(event, experiment, phase, &epoch, &variant))
+        return true;
+    if (event_time(event) <= unit->exposed_at)
+        return false;
+    if (unit->variant >= 0 && variant != unit->variant)
+        leave_analysis(unit);
+    return true;
+}
+
+/* --- the whole ------------------------------------------------------------------------------ */
+
+static void begin_metrics(const struct experiment *experiment, const struct catalog *catalog,
+                          struct arena *arena, struct unit *unit)
+{
+    unit->metrics = arena_alloc(arena, experiment->metric_count * sizeof *unit->metrics);
+    for (size_t i = 0; i < experiment->metric_count; i++) {
+        const struct metric *metric = catalog_metric(catalog, slice_of(experiment->metrics[i].key));
+        if (metric)
+            unit->metrics[unit->metric_count++] =
+                (struct unit_metric){.metric = metric->number,
+                                     .answered = !metric_kind_is_survey(metric->kind),
+                                     .binned = metric_needs_bins(metric),
+                                     .adds.score = -1,
+                                     .answered_at = -1};
+    }
 }
 
 bool ledger_unit(const struct event *events, size_t count, const struct experiment *experiment,
@@ -175,12 +223,10 @@ bool ledger_unit(const struct event *events, size_t count, const struct experime
     if (!exposure || unit->variant < 0)
         return exposure != NULL;
     find_segments(exposure, experiment, arena, unit);
-    unit->metrics = arena_alloc(arena, experiment->metric_count * sizeof *unit->metrics);
-    for (size_t i = 0; i < experiment->metric_count; i++) {
-        const struct metric *metric = catalog_metric(catalog, slice_of(experiment->metrics[i].key));
-        if (metric)
-            unit->metrics[unit->metric_count++] =
-                count_metric(events, count, metric, unit->exposed_at);
-    }
+    begin_metrics(experiment, catalog, arena, unit);
+    /* Of two answers at the same time the first in order is there when the other is added. */
+    for (size_t i = 0; i < count; i++)
+        if (events[i].type != EVENT_EXPOSURE)
+            add_to_metrics(unit, &events[i], experiment, catalog);
     return true;
 }

@@ -3,9 +3,11 @@
  *
  * The history of a customer is all their events. One pure function, ledger_unit, turns it into
  * the customer's unit of one phase of one experiment: variant, epoch, segments, and what it adds
- * to each metric. ledger_customer applies it to every experiment that the customer met, takes away
- * from the tallies what the stored unit had added, adds the new one, and stores it. There is no
- * other way of counting.
+ * to each metric. It finds the exposure, and adds one event after the other by ledger_unit_add,
+ * whose order does not matter. So a fresh event is added to the stored unit by the same function,
+ * however long the history is; where an exposure changes what counts, ledger_customer counts the
+ * customer anew. Either way the tallies lose what the stored unit had added and get what the new
+ * one adds.
  *
  * Rules (model.md): the first exposure of a phase counts; a customer exposed to two variants in
  * one phase is crossed and leaves the analysis; an outcome counts from the exposure until before
@@ -22,6 +24,7 @@
 #include "core/arena.h"
 #include "core/catalog.h"
 #include "core/event.h"
+#include "core/exact.h"
 #include "core/store.h"
 #include "core/tally.h"
 
@@ -32,6 +35,10 @@ struct unit_metric {
     bool answered; /* a survey metric without an answer adds nothing */
     bool binned;   /* it adds to the bin of its value too */
     struct contribution adds;
+    /* What `adds` is made of, so that one event more can be added: events or their worth within the
+     * window, before the exposure, and of the denominator. */
+    exact_sum sum, pre, den;
+    int64_t answered_at; /* ms: the first answer of a survey, countable or not; -1: none */
 };
 
 struct unit_segment {
@@ -53,6 +60,13 @@ struct unit {
 bool ledger_unit(const struct event *events, size_t count, const struct experiment *experiment,
                  int phase, const struct catalog *catalog, struct arena *arena, struct unit *unit);
 
+/* Adds one event, which may be of any time, to a unit: what ledger_unit would give for the history
+ * with it. False, and the unit is not to be used, where only the history can tell: an exposure that
+ * is not later than the one that counts, two answers at the same time, a unit that was counted of
+ * other metrics. Pure too. */
+bool ledger_unit_add(struct unit *unit, const struct event *event,
+                     const struct experiment *experiment, int phase, const struct catalog *catalog);
+
 /* All events of a customer in order of time, copied into the arena. ERROR_CORRUPT where a record
  * is damaged. */
 bool ledger_history(struct store_txn *txn, uint64_t customer, struct arena *arena,
@@ -64,19 +78,22 @@ uint64_t ledger_customer_number(struct store_txn *txn, const unsigned char secre
 /* The id of a customer's number; empty where unknown. Borrows from the transaction. */
 struct slice ledger_customer_id(struct store_txn *txn, uint64_t customer);
 
-/* Puts one event into the history. False where it is there already (a duplicate). */
-bool ledger_append(struct store_txn *txn, const unsigned char secret[32], uint64_t customer,
-                   const struct event *event);
-
 /* Counts a customer anew in every experiment (see above). */
 bool ledger_customer(struct store_txn *txn, struct tally_set *tallies, uint64_t customer,
                      const struct catalog *catalog, struct error *err);
 
-/* One batch: appends the events (in any order, of any customers), counts each customer touched.
- * duplicates[i] is set for those that were there. */
-bool ledger_batch(struct store_txn *txn, struct tally_set *tallies, const unsigned char secret[32],
-                  const struct event *events, size_t count, const struct catalog *catalog,
-                  bool *duplicates, struct error *err);
+/* One batch: the events of all who write in one transaction, in any order, of any customers. They
+ * are appended and counted in the order of keys, each customer once. */
+struct ledger_batch;
+struct ledger_batch *ledger_batch_new(void);
+void ledger_batch_free(struct ledger_batch **batch);
+/* The events, and duplicates[count], must live until the batch is written. */
+void ledger_batch_add(struct ledger_batch *batch, const struct event *events, size_t count,
+                      bool *duplicates);
+/* Sets the duplicates of those that were there already, or earlier in the batch. */
+bool ledger_batch_write(struct ledger_batch *batch, struct store_txn *txn,
+                        struct tally_set *tallies, const unsigned char secret[32],
+                        const struct catalog *catalog, struct error *err);
 
 /* The first customer number from `from` on, or 0: for walks over all customers. */
 uint64_t ledger_next_customer(struct store_txn *txn, uint64_t from);

@@ -66,7 +66,7 @@ static bool check_customer(struct check *check, uint64_t customer, const struct 
     size_t count = 0;
     struct text record;
     char line[256];
-    text_init(&record, 64 << 10);
+    text_init(&record, LEDGER_RECORD_MAX);
     bool ok = ledger_history(check->txn, customer, &arena, &events, &count, err);
     struct ledger_meetings met = ledger_meetings_of(check->txn, customer, events, count, catalog);
     const struct ledger_meeting *list = met.list;
@@ -78,9 +78,9 @@ static bool check_customer(struct check *check, uint64_t customer, const struct 
             ledger_unit(events, count, list[i].experiment, list[i].phase, catalog, &arena, &unit);
         bool was = store_get(check->txn, STORE_CUSTOMER, key_slice(&key), &stored);
         if (is) {
-            ledger_unit_encode(&unit, &record);
-            ledger_unit_count(check->recounted, list[i].experiment->number, list[i].phase, &unit,
-                              1);
+            ledger_unit_encode(&unit, list[i].experiment, &record);
+            ledger_unit_count(check->recounted, list[i].experiment->number, list[i].phase, NULL,
+                              &unit);
         }
         if (is != was || (is && !slice_equal(stored, (struct slice){record.ptr, record.len}))) {
             snprintf(line, sizeof line,

@@ -36,24 +36,40 @@ uint64_t ledger_next_customer(struct store_txn *txn, uint64_t from)
     return number;
 }
 
+void ledger_customer_digest(const unsigned char secret[32], struct slice id,
+                            unsigned char digest[16])
+{
+    crypto_generichash(digest, 16, (const unsigned char *)id.ptr, id.len, secret, 32);
+}
+
+uint64_t ledger_customer_of_digest(struct store_txn *txn, const unsigned char digest[16])
+{
+    struct slice found;
+    uint64_t number = 0;
+    if (store_get(txn, STORE_CUSTOMER_ID, (struct slice){(const char *)digest, 16}, &found))
+        unkey_u64(&found, &number);
+    return number;
+}
+
+void ledger_customer_create(struct store_txn *txn, const unsigned char digest[16], struct slice id,
+                            uint64_t number)
+{
+    struct store_key value = {0}, profile = ledger_key(number, LEDGER_PROFILE);
+    key_u64(&value, number);
+    store_put(txn, STORE_CUSTOMER_ID, (struct slice){(const char *)digest, 16}, key_slice(&value));
+    store_put(txn, STORE_CUSTOMER, key_slice(&profile), id);
+}
+
 uint64_t ledger_customer_number(struct store_txn *txn, const unsigned char secret[32],
                                 struct slice id, bool create)
 {
     unsigned char digest[16];
-    crypto_generichash(digest, sizeof digest, (const unsigned char *)id.ptr, id.len, secret, 32);
-    struct slice key = {(const char *)digest, sizeof digest}, found;
-    uint64_t number = 0;
-    if (store_get(txn, STORE_CUSTOMER_ID, key, &found)) {
-        unkey_u64(&found, &number);
+    ledger_customer_digest(secret, id, digest);
+    uint64_t number = ledger_customer_of_digest(txn, digest);
+    if (number || !create)
         return number;
-    }
-    if (!create)
-        return 0;
     number = ledger_last_customer(txn) + 1;
-    struct store_key value = {0}, profile = ledger_key(number, LEDGER_PROFILE);
-    key_u64(&value, number);
-    store_put(txn, STORE_CUSTOMER_ID, key, key_slice(&value));
-    store_put(txn, STORE_CUSTOMER, key_slice(&profile), id);
+    ledger_customer_create(txn, digest, id, number);
     return number;
 }
 
@@ -103,25 +119,20 @@ static bool seen_before(struct store_txn *txn, const unsigned char secret[32], u
 }
 
 bool ledger_append(struct store_txn *txn, const unsigned char secret[32], uint64_t customer,
-                   const struct event *event)
+                   const struct event *event, struct text *scratch)
 {
-    struct text text;
-    text_init(&text, 64 << 10);
-    identify(event, &text);
     unsigned char digest[crypto_shorthash_BYTES];
-    crypto_shorthash(digest, (const unsigned char *)text.ptr, text.len, secret);
-    bool fresh = event->timed || !seen_before(txn, secret, customer, event, &text);
-    if (fresh) {
-        struct store_key key = ledger_key(customer, LEDGER_EVENT);
-        key_u64(&key, (uint64_t)event->at);
-        key_bytes(&key, (struct slice){(const char *)digest, sizeof digest});
-        text_clear(&text);
-        must(event_encode(event, &text));
-        fresh =
-            store_put_new(txn, STORE_CUSTOMER, key_slice(&key), (struct slice){text.ptr, text.len});
-    }
-    text_release(&text);
-    return fresh;
+    identify(event, scratch);
+    crypto_shorthash(digest, (const unsigned char *)scratch->ptr, scratch->len, secret);
+    if (!event->timed && seen_before(txn, secret, customer, event, scratch))
+        return false;
+    struct store_key key = ledger_key(customer, LEDGER_EVENT);
+    key_u64(&key, (uint64_t)event->at);
+    key_bytes(&key, (struct slice){(const char *)digest, sizeof digest});
+    text_clear(scratch);
+    must(event_encode(event, scratch));
+    return store_put_new(txn, STORE_CUSTOMER, key_slice(&key),
+                         (struct slice){scratch->ptr, scratch->len});
 }
 
 static int compare_slices(struct slice a, struct slice b)
@@ -131,11 +142,8 @@ static int compare_slices(struct slice a, struct slice b)
     return order ? order : (a.len > b.len) - (a.len < b.len);
 }
 
-/* Ties are broken by what the events say, which is the same in every store; keys hold digests under
- * the store's own secret. */
-static int by_time(const void *a, const void *b)
+int ledger_order(const struct event *x, const struct event *y)
 {
-    const struct event *x = a, *y = b;
     int64_t tx = event_time(x), ty = event_time(y);
     if (tx != ty)
         return tx < ty ? -1 : 1;
@@ -149,6 +157,11 @@ static int by_time(const void *a, const void *b)
     if (order == 0)
         order = (x->value > y->value) - (x->value < y->value);
     return order ? order : compare_slices(x->attributes, y->attributes);
+}
+
+static int by_time(const void *a, const void *b)
+{
+    return ledger_order(a, b);
 }
 
 bool ledger_history(struct store_txn *txn, uint64_t customer, struct arena *arena,

@@ -12,18 +12,42 @@
 #include "core/ledger.h"
 
 enum { LEDGER_PROFILE = 0, LEDGER_UNIT = 1, LEDGER_EVENT = 2 };
+/* Bytes of a record, at the most. */
+enum { LEDGER_RECORD_MAX = 64 << 10 };
 
 /* The prefix of all keys of one kind of a customer. */
 struct store_key ledger_key(uint64_t customer, uint8_t kind);
 struct store_key ledger_unit_key(uint64_t customer, uint32_t experiment, uint16_t phase);
 
 /* Replaces `out` by the unit's record. */
-void ledger_unit_encode(const struct unit *unit, struct text *out);
-/* False where the record is damaged. Texts borrow from it, metrics lie in the arena. */
-bool ledger_unit_decode(struct slice record, struct arena *arena, struct unit *unit);
-/* Adds (sign 1) a unit to the tallies, or takes it away (sign -1). */
+void ledger_unit_encode(const struct unit *unit, const struct experiment *experiment,
+                        struct text *out);
+/* False where the record is damaged. Texts borrow from it and from the experiment, metrics lie in
+ * the arena. */
+bool ledger_unit_decode(struct slice record, const struct experiment *experiment,
+                        struct arena *arena, struct unit *unit);
+/* Takes `old` away from the tallies and adds `new`; either may be NULL. */
 void ledger_unit_count(struct tally_set *tallies, uint32_t experiment, uint16_t phase,
-                       const struct unit *unit, int sign);
+                       const struct unit *old, const struct unit *new);
+/* Whether an exposure is one of this phase: its epoch and variant, by index. */
+bool ledger_exposure_of(const struct event *event, const struct experiment *experiment, int phase,
+                        int *epoch, int *variant);
+
+/* The order of a history, as of memcmp: by time; ties are broken by what the events say, which is
+ * the same in every store, while keys hold digests under the store's own secret. */
+int ledger_order(const struct event *x, const struct event *y);
+
+/* The number of a customer by the digest of the id: 0 where unknown. */
+void ledger_customer_digest(const unsigned char secret[32], struct slice id,
+                            unsigned char digest[16]);
+uint64_t ledger_customer_of_digest(struct store_txn *txn, const unsigned char digest[16]);
+void ledger_customer_create(struct store_txn *txn, const unsigned char digest[16], struct slice id,
+                            uint64_t number);
+
+/* Puts one event into the history. False where it is there already (a duplicate). `scratch` is
+ * overwritten. */
+bool ledger_append(struct store_txn *txn, const unsigned char secret[32], uint64_t customer,
+                   const struct event *event, struct text *scratch);
 
 /* Every phase that a customer met, or has a unit in, once. The caller frees the list. */
 struct ledger_meeting {

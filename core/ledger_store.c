@@ -4,6 +4,12 @@
 
 #include "core/ledger_parts.h"
 
+static bool damaged_unit(uint64_t customer, struct error *err)
+{
+    return error_set(err, ERROR_CORRUPT, NULL, "a unit of customer number %llu is damaged",
+                     (unsigned long long)customer);
+}
+
 /* One customer in one phase: takes away what was, adds what is. */
 static bool recount(struct store_txn *txn, struct tally_set *tallies, uint64_t customer,
                     const struct event *events, size_t count, const struct experiment *experiment,
@@ -14,25 +20,21 @@ static bool recount(struct store_txn *txn, struct tally_set *tallies, uint64_t c
     struct unit unit, old;
     struct slice stored;
     struct text record;
-    text_init(&record, 64 << 10);
+    text_init(&record, LEDGER_RECORD_MAX);
     bool is = ledger_unit(events, count, experiment, phase, catalog, arena, &unit);
     bool was = store_get(txn, STORE_CUSTOMER, key_slice(&key), &stored);
     if (is)
-        ledger_unit_encode(&unit, &record);
+        ledger_unit_encode(&unit, experiment, &record);
     bool same = is == was && (!is || slice_equal(stored, (struct slice){record.ptr, record.len}));
-    bool ok = true;
-    if (!same && was) {
-        ok = ledger_unit_decode(arena_slice(arena, stored), arena, &old) ||
-             error_set(err, ERROR_CORRUPT, NULL, "a unit of customer number %llu is damaged",
-                       (unsigned long long)customer);
-        if (ok)
-            ledger_unit_count(tallies, experiment->number, phase, &old, -1);
-    }
-    if (!same && ok && is) {
-        ledger_unit_count(tallies, experiment->number, phase, &unit, 1);
-        store_put(txn, STORE_CUSTOMER, key_slice(&key), (struct slice){record.ptr, record.len});
-    } else if (!same && ok) {
-        store_delete(txn, STORE_CUSTOMER, key_slice(&key));
+    bool ok = same || !was ||
+              ledger_unit_decode(arena_slice(arena, stored), experiment, arena, &old) ||
+              damaged_unit(customer, err);
+    if (!same && ok) {
+        ledger_unit_count(tallies, experiment->number, phase, was ? &old : NULL, is ? &unit : NULL);
+        if (is)
+            store_put(txn, STORE_CUSTOMER, key_slice(&key), (struct slice){record.ptr, record.len});
+        else
+            store_delete(txn, STORE_CUSTOMER, key_slice(&key));
     }
     text_release(&record);
     return ok;
@@ -96,48 +98,4 @@ bool ledger_customer(struct store_txn *txn, struct tally_set *tallies, uint64_t 
     free(met.list);
     arena_release(&arena);
     return ok && store_healthy(txn, err);
-}
-
-/* --- batches -------------------------------------------------------------------------------- */
-
-struct ranked {
-    const struct event *event;
-    size_t index;
-};
-
-/* By customer, then in the order of arrival, so that a duplicate is the later one. */
-static int by_customer(const void *a, const void *b)
-{
-    const struct ranked *x = a, *y = b;
-    size_t least = x->event->customer.len < y->event->customer.len ? x->event->customer.len
-                                                                   : y->event->customer.len;
-    int order = memcmp(x->event->customer.ptr, y->event->customer.ptr, least);
-    if (order == 0 && x->event->customer.len != y->event->customer.len)
-        order = x->event->customer.len < y->event->customer.len ? -1 : 1;
-    return order ? order : x->index < y->index ? -1 : 1;
-}
-
-bool ledger_batch(struct store_txn *txn, struct tally_set *tallies, const unsigned char secret[32],
-                  const struct event *events, size_t count, const struct catalog *catalog,
-                  bool *duplicates, struct error *err)
-{
-    struct ranked *list = xcalloc(count, sizeof *list);
-    for (size_t i = 0; i < count; i++)
-        list[i] = (struct ranked){&events[i], i};
-    qsort(list, count, sizeof *list, by_customer);
-    bool ok = true;
-    for (size_t i = 0; ok && i < count;) {
-        struct slice id = list[i].event->customer;
-        uint64_t customer = ledger_customer_number(txn, secret, id, true);
-        bool changed = false;
-        for (; i < count && slice_equal(list[i].event->customer, id); i++) {
-            bool fresh = ledger_append(txn, secret, customer, list[i].event);
-            duplicates[list[i].index] = !fresh;
-            changed = changed || fresh;
-        }
-        ok = store_healthy(txn, err) &&
-             (!changed || ledger_customer(txn, tallies, customer, catalog, err));
-    }
-    free(list);
-    return ok;
 }

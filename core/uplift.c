@@ -222,16 +222,26 @@ static struct uplift_events *events_new(struct uplift *uplift, json_t *body, boo
     return batch;
 }
 
+/* Counts the events of all requests of the group together. */
+static bool write_events(void *data, struct ingest_run *run, struct error *err)
+{
+    struct uplift *uplift = data;
+    struct catalog *catalog = catalog_acquire(&uplift->catalog);
+    bool ok = ledger_batch_write(run->events, run->txn, run->tallies, uplift->secret, catalog, err);
+    catalog_release(&uplift->catalog, catalog);
+    return ok;
+}
+
 static bool run_events(void *data, struct ingest_run *run, struct error *err)
 {
     struct uplift_events *batch = data;
-    struct catalog *catalog = catalog_acquire(&batch->uplift->catalog);
+    (void)err;
     for (size_t i = 0; i < batch->count; i++)
         event_arrive(&batch->events[i], ingest_stamp(run));
-    bool ok = ledger_batch(run->txn, run->tallies, batch->uplift->secret, batch->events,
-                           batch->count, catalog, batch->duplicates, err);
-    catalog_release(&batch->uplift->catalog, catalog);
-    return ok;
+    ledger_batch_add(run->events, batch->events, batch->count, batch->duplicates);
+    run->after = write_events;
+    run->data = batch->uplift;
+    return true;
 }
 
 static void count_answer(struct uplift_events *batch)

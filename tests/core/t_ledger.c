@@ -318,6 +318,9 @@ static void test_ledger__windows_covariates_and_first_answers(void **state)
     struct tally mean = tally_at(uplift, 2, 0);
     assert_true(sum_value(&mean.sum) == 50); /* 70, capped */
     assert_true(sum_value(&mean.pre_sum) == 10);
+    struct tally binary = tally_at(uplift, 1, 0);
+    assert_true(sum_value(&binary.sum) == 1); /* two orders */
+    assert_true(sum_value(&binary.pre_sum) == 1);
     struct tally csat = tally_at(uplift, 9, 0);
     assert_int_equal(csat.n, 1);
     assert_int_equal(csat.scores[3], 1);

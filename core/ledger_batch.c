@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Batches: numbers are looked up in the order of digests and customers visited in the order of
+ * numbers, as the tables are sorted, so that pages are touched one after the other; fresh events
+ * are added to the units that are stored. */
+#include <stdlib.h>
+
+#include "core/ledger_parts.h"
+
+struct ledger_row {
+    const struct event *event;
+    bool *duplicate;
+    size_t index; /* of arrival, so that a duplicate is the later one */
+    uint64_t customer;
+    unsigned char digest[16];
+};
+
+struct ledger_batch {
+    struct ledger_row *rows;
+    size_t count, room;
+};
+
+struct ledger_batch *ledger_batch_new(void)
+{
+    return xcalloc(1, sizeof(struct ledger_batch));
+}
+
+void ledger_batch_free(struct ledger_batch **batch)
+{
+    if (*batch)
+        free((*batch)->rows);
+    free(*batch);
+    *batch = NULL;
+}
+
+void ledger_batch_add(struct ledger_batch *batch, const struct event *events, size_t count,
+                      bool *duplicates)
+{
+    if (batch->room - batch->count < count) {
+        batch->room = 2 * batch->room + count;
+        batch->rows = xrealloc(batch->rows, batch->room * sizeof *batch->rows);
+    }
+    for (size_t i = 0; i < count; i++) {
+        batch->rows[batch->count] = (struct ledger_row){
+            .event = &events[i], .duplicate = &duplicates[i], .index = batch->count};
+        batch->count++;
+    }
+}
+
+static int by_index(const struct ledger_row *x, const struct ledger_row *y)
+{
+    return x->index < y->index ? -1 : x->index > y->index;
+}
+
+static int by_digest(const void *a, const void *b)
+{
+    const struct ledger_row *x = a, *y = b;
+    int order = memcmp(x->digest, y->digest, sizeof x->digest);
+    return order ? order : by_index(x, y);
+}
+
+static int by_customer(const void *a, const void *b)
+{
+    const struct ledger_row *x = a, *y = b;
+    return x->customer != y->customer ? (x->customer < y->customer ? -1 : 1) : by_index(x, y);
+}
+
+/* Gives every row the number of its customer; new ones are numbered in the order of digests. */
+static void find_customers(struct ledger_batch *batch, struct store_txn *txn,
+                           const unsigned char secret[32])
+{
+    uint64_t last = ledger_last_customer(txn);
+    struct ledger_row *rows = batch->rows;
+    for (size_t i = 0; i < batch->count; i++)
+        ledger_customer_digest(secret, rows[i].event->customer, rows[i].digest);
+    qsort(rows, batch->count, sizeof *rows, by_digest);
+    for (size_t i = 0; i < batch->count; i++) {
+        bool same = i > 0 && memcmp(rows[i].digest, rows[i - 1].digest, 16) == 0;
+        rows[i].customer =
+            same ? rows[i - 1].customer : ledger_customer_of_digest(txn, rows[i].digest);
+        if (rows[i].customer == 0) {
+            rows[i].customer = ++last;
+            ledger_customer_create(txn, rows[i].digest, rows[i].event->customer, last);
+        }
+    }
+    qsort(rows, batch->count, sizeof *rows, by_customer);
+}
+
+/* --- one customer --------------------------------------------------------------------------- */
+
+/* A unit as it is stored, and as it becomes. */
+struct held {
+    const struct experiment *experiment;
+    uint16_t phase;
+    struct slice record;
+    struct unit old, new;
+};
+
+struct holding {
+    struct held *list; /* in the arena */
+    size_t count, room;
+};
+
+static bool hold(struct holding *held, uint64_t customer, const struct experiment *experiment,
+                 uint16_t phase, struct slice record, struct arena *arena, struct error *err)
+{
+    if (held->count == held->room) {
+        held->room = held->room ? 2 * held->room : 8;
+        struct held *more = arena_alloc(arena, held->room * sizeof *more);
+        if (held->count)
+            memcpy(more, held->list, held->count * sizeof *more);
+        held->list = more;
+    }
+    struct held *unit = &held->list[held->count++];
+    *unit = (struct held){
+        .experiment = experiment, .phase = phase, .record = arena_slice(arena, record)};
+    if (!ledger_unit_decode(unit->record, experiment, arena, &unit->old))
+        return error_set(err, ERROR_CORRUPT, NULL, "a unit of customer number %llu is damaged",
+                         (unsigned long long)customer);
+    unit->new = unit->old;
+    size_t bytes = unit->old.metric_count * sizeof *unit->old.metrics;
+    unit->new.metrics = arena_alloc(arena, bytes);
+    if (bytes)
+        memcpy(unit->new.metrics, unit->old.metrics, bytes);
+    return true;
+}
+
+/* All units of a customer. */
+static bool hold_all(struct holding *held, struct store_txn *txn, uint64_t customer,
+                     const struct catalog *catalog, struct arena *arena, struct error *err)
+{
+    struct store_key prefix = ledger_key(customer, LEDGER_UNIT);
+    struct store_cursor *cursor = store_walk(txn, STORE_CUSTOMER, key_slice(&prefix), NO_SLICE);
+    struct slice key, record;
+    bool ok = true;
+    while (ok && store_next(cursor, &key, &record)) {
+        uint32_t number;
+        uint16_t phase;
+        key.ptr += prefix.len;
+        key.len -= prefix.len;
+        const struct experiment *experiment = unkey_u32(&key, &number) && unkey_u16(&key, &phase)
+                                                  ? catalog_experiment_numbered(catalog, number)
+                                                  : NULL;
+        if (experiment)
+            ok = hold(held, customer, experiment, phase, record, arena, err);
+    }
+    store_walk_end(&cursor);
+    return ok && store_healthy(txn, err);
+}
+
+/* Whether an exposure is one that counts in a phase of which the customer has no unit yet. */
+static bool opens_unit(const struct holding *held, const struct event *event,
+                       const struct catalog *catalog)
+{
+    int epoch, variant;
+    const struct experiment *experiment =
+        event->type == EVENT_EXPOSURE ? catalog_experiment(catalog, event->name) : NULL;
+    epoch = experiment ? experiment_epoch_at(experiment, event_time(event)) : -1;
+    if (epoch < 0)
+        return false;
+    uint16_t phase = experiment->epochs[epoch].phase;
+    for (size_t i = 0; i < held->count; i++)
+        if (held->list[i].experiment == experiment && held->list[i].phase == phase)
+            return false;
+    return ledger_exposure_of(event, experiment, phase, &epoch, &variant);
+}
+
+/* Adds an event to all units. False where only the history can tell. */
+static bool add_event(struct holding *held, const struct event *event,
+                      const struct catalog *catalog)
+{
+    if (opens_unit(held, event, catalog))
+        return false;
+    for (size_t i = 0; i < held->count; i++)
+        if (!ledger_unit_add(&held->list[i].new, event, held->list[i].experiment,
+                             held->list[i].phase, catalog))
+            return false;
+    return true;
+}
+
+static void store_units(const struct holding *held, struct store_txn *txn,
+                        struct tally_set *tallies, uint64_t customer, struct text *scratch)
+{
+    for (size_t i = 0; i < held->count; i++) {
+        const struct held *unit = &held->list[i];
+        struct store_key key = ledger_unit_key(customer, unit->experiment->number, unit->phase);
+        ledger_unit_encode(&unit->new, unit->experiment, scratch);
+        struct slice record = {scratch->ptr, scratch->len};
+        if (slice_equal(record, unit->record))
+            continue;
+        ledger_unit_count(tallies, unit->experiment->number, unit->phase, &unit->old, &unit->new);
+        store_put(txn, STORE_CUSTOMER, key_slice(&key), record);
+    }
+}
+
+struct writing {
+    struct store_txn *txn;
+    struct tally_set *tallies;
+    const unsigned char *secret;
+    const struct catalog *catalog;
+    struct text scratch;
+    struct error *err;
+};
+
+/* The rows of one customer, `count` of them. */
+static bool write_customer(struct writing *w, struct ledger_row *rows, size_t count)
+{
+    struct arena arena = {0};
+    struct holding held = {0};
+    uint64_t customer = rows->customer;
+    bool fresh = false, told = true;
+    bool ok = hold_all(&held, w->txn, customer, w->catalog, &arena, w->err);
+    for (size_t i = 0; ok && i < count; i++) {
+        bool added = ledger_append(w->txn, w->secret, customer, rows[i].event, &w->scratch);
+        *rows[i].duplicate = !added;
+        fresh = fresh || added;
+        told = told && (!added || add_event(&held, rows[i].event, w->catalog));
+    }
+    ok = ok && store_healthy(w->txn, w->err);
+    if (ok && fresh && told)
+        store_units(&held, w->txn, w->tallies, customer, &w->scratch);
+    else if (ok && fresh)
+        ok = ledger_customer(w->txn, w->tallies, customer, w->catalog, w->err);
+    arena_release(&arena);
+    return ok && store_healthy(w->txn, w->err);
+}
+
+bool ledger_batch_write(struct ledger_batch *batch, struct store_txn *txn,
+                        struct tally_set *tallies, const unsigned char secret[32],
+                        const struct catalog *catalog, struct error *err)
+{
+    struct writing w = {
+        .txn = txn, .tallies = tallies, .secret = secret, .catalog = catalog, .err = err};
+    bool ok = true;
+    text_init(&w.scratch, LEDGER_RECORD_MAX);
+    find_customers(batch, txn, secret);
+    for (size_t i = 0, end; ok && i < batch->count; i = end) {
+        for (end = i; end < batch->count && batch->rows[end].customer == batch->rows[i].customer;)
+            end++;
+        ok = write_customer(&w, &batch->rows[i], end - i);
+    }
+    text_release(&w.scratch);
+    return ok;
+}
