@@ -9,6 +9,7 @@
 #include "cli/progress.h"
 #include "core/ledger.h"
 #include "core/look.h"
+#include "core/recount.h"
 #include "core/uplift.h"
 
 static const char help[] =
@@ -19,7 +20,7 @@ static const char help[] =
     "\n"
     "  --data DIR    the data folder; no server may run on it\n"
     "  --repair      count everything anew from history first, whatever is stored, and\n"
-    "                take out looks that cannot be read\n"
+    "                take out events and looks that cannot be read\n"
     "  --help        print this help\n";
 
 enum { SHOWN_MAX = 100 };
@@ -75,29 +76,30 @@ static bool check(struct uplift *uplift, uint64_t *differences, struct error *er
     return ok;
 }
 
-struct repair {
-    struct uplift *uplift;
-    struct outcome outcome;
-};
-
-static bool run_repair(void *data, struct ingest_run *run, struct error *err)
+static bool begin_repair(void *data, struct ingest_run *run, struct error *err)
 {
-    struct repair *repair = data;
-    struct catalog *catalog = catalog_acquire(&repair->uplift->catalog);
-    bool ok = ledger_repair(run->txn, run->tallies, catalog, progress, &repair->outcome, err);
-    catalog_release(&repair->uplift->catalog, catalog);
-    look_damaged(run->txn, true, report, &repair->outcome);
-    return ok;
+    (void)err;
+    recount_afresh(run->txn);
+    look_damaged(run->txn, true, report, data);
+    return true;
 }
 
+/* The note that all is to be counted afresh, and then the work, so that one that is cut off goes on
+ * when the store is opened again, by whatever command. */
 static bool repair(struct uplift *uplift, struct error *err)
 {
-    struct repair repair = {.uplift = uplift};
+    struct outcome outcome = {.shown = 0};
     wait_for_rebuild(uplift);
-    progress_start(&repair.outcome.progress, "counting anew");
-    bool ok = ingest_call(uplift->ingest, run_repair, &repair, err);
-    progress_done(&repair.outcome.progress);
-    return ok;
+    uplift->rebuild.report = report;
+    uplift->rebuild.data = &outcome;
+    if (!ingest_call(uplift->ingest, begin_repair, &outcome, err))
+        return false;
+    rebuild_start(uplift);
+    wait_for_rebuild(uplift);
+    uplift->rebuild.report = NULL;
+    enum error_code failed = (enum error_code)atomic_load(&uplift->rebuild.failed);
+    return failed == ERROR_NONE ||
+           error_set(err, failed, NULL, "the recount could not go on: %s", error_words(failed));
 }
 
 int check_command(int argc, char **argv)

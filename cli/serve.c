@@ -34,8 +34,10 @@ static const char help[] =
     "server.\n";
 
 /* A minute's round looks at EXPIRE_ROUNDS times EXPIRE_MOST rows of what is remembered to refuse
- * duplicates, each in a transaction of its own between those of others. */
-enum { HOUSEKEEPING_SECONDS = 60, EXPIRE_MOST = 10000, EXPIRE_ROUNDS = 30 };
+ * duplicates, each in a transaction of its own between those of others; at more where there are so
+ * many that all of them would not be looked at in EXPIRE_ALL minutes. So at most one row in
+ * fourteen has outlived its seven days, whatever the load. */
+enum { HOUSEKEEPING_SECONDS = 60, EXPIRE_MOST = 10000, EXPIRE_ROUNDS = 30, EXPIRE_ALL = 720 };
 
 /* "[::1]:80" or "127.0.0.1:80" into its parts. */
 static bool read_listen(const char *text, char address[64], int *port)
@@ -91,6 +93,7 @@ static bool welcome(struct uplift *uplift, const char *address, unsigned port, s
 struct expiry {
     struct uplift *uplift;
     struct store_key from; /* where the next look begins */
+    uint64_t rows;
     bool more;
 };
 
@@ -98,6 +101,7 @@ static bool expire_some(void *data, struct ingest_run *run, struct error *err)
 {
     struct expiry *expiry = data;
     (void)err;
+    expiry->rows = store_count(run->txn, STORE_SEEN);
     expiry->more =
         ledger_expire_seen(run->txn, uplift_now(expiry->uplift), EXPIRE_MOST, &expiry->from);
     return true;
@@ -107,7 +111,8 @@ static bool expire(struct expiry *expiry, struct error *err)
 {
     bool ok = true;
     expiry->more = true;
-    for (int i = 0; ok && expiry->more && i < EXPIRE_ROUNDS; i++)
+    for (uint64_t i = 0;
+         ok && expiry->more && i < EXPIRE_ROUNDS + expiry->rows / EXPIRE_MOST / EXPIRE_ALL; i++)
         ok = ingest_call(expiry->uplift->ingest, expire_some, expiry, err);
     return ok;
 }
@@ -120,6 +125,7 @@ static void wait_for_end(struct uplift *uplift, const sigset_t *signals)
     while (sigtimedwait(signals, NULL, &pause) < 0) {
         struct error err = {0};
         char line[ERROR_LINE_MAX];
+        rebuild_start(uplift); /* one that a full disk ended goes on */
         if (!expire(&expiry, &err) || !keys_save(uplift, &err) ||
             !analysis_keep_house(uplift, &err)) {
             atomic_fetch_add(&uplift->house_failed, 1);

@@ -36,10 +36,13 @@ static bool moment_take(struct moment *moment, struct uplift *uplift, bool of_cu
     *moment = (struct moment){.uplift = uplift};
     if (of_cut)
         return ingest_snapshot(uplift->ingest, take_moment, moment, err);
-    struct store_txn *txn = store_read(uplift->store, err);
-    if (txn)
-        take_moment(moment, txn, uplift_now(uplift));
-    return txn != NULL;
+    /* Definitions first: of a change in between that counts anew, the transaction has the note. */
+    moment->catalog = catalog_acquire(&uplift->catalog);
+    moment->now = uplift_now(uplift);
+    moment->txn = store_read(uplift->store, err);
+    if (!moment->txn)
+        catalog_release(&uplift->catalog, moment->catalog);
+    return moment->txn != NULL;
 }
 
 static void moment_release(struct moment *moment)
@@ -135,6 +138,7 @@ struct taking {
     bool without_looks;
     bool may_look; /* it is kept, so a scheduled look that is due can be taken */
     bool looked;
+    bool recounting; /* these are the last look's: nothing is to be kept */
     bool news; /* a scheduled look is due, a verdict is new, a drift or an alarm: to be kept before
                   anybody sees it */
 };
@@ -162,13 +166,46 @@ static bool has_news(const json_t *results)
     return false;
 }
 
+/* The looks up to `until` are put beside them. */
+static bool put_looks(struct taking *taking, struct store_txn *txn, int64_t until,
+                      struct error *err)
+{
+    json_t *looks = look_summaries(txn, taking->of, until, err);
+    return looks && json_object_set_new(taking->results, "looks", looks) == 0;
+}
+
+static bool counted_anew(const struct gathered *g, struct error *err)
+{
+    double of = (double)(g->customers_done + g->customers_left);
+    return error_set(err, ERROR_BUSY, NULL,
+                     "figures are being counted anew, %.0f%% done, and there is no earlier look",
+                     of > 0 ? 100 * (double)g->customers_done / of : 0);
+}
+
+/* The last look, while there is nothing else. */
+static bool take_last(struct taking *taking, const struct gathered *g, struct store_txn *txn,
+                      struct error *err)
+{
+    double of = (double)(g->customers_done + g->customers_left);
+    if (!g->last.results)
+        return counted_anew(g, err);
+    taking->recounting = true;
+    taking->results = json_copy(g->last.results);
+    json_object_set_new(taking->results, "rebuilding",
+                        json_pack("{s:f, s:I}", "done", of > 0 ? (double)g->customers_done / of : 0,
+                                  "remaining", (json_int_t)g->customers_left));
+    return taking->without_looks || put_looks(taking, txn, INT64_MAX, err);
+}
+
 static bool make_taking(struct uplift *uplift, const struct gathered *g, struct store_txn *txn,
                         void *data, struct error *err)
 {
     struct taking *taking = data;
     struct gathered with = *g;
-    with.look = taking->looked = taking->may_look && g->look_due;
     taking->of = (struct look_of){g->present->number, (uint16_t)g->phase};
+    if (g->recounting)
+        return take_last(taking, g, txn, err);
+    with.look = taking->looked = taking->may_look && g->look_due;
     taking->day_start = gathered_day_start(g);
     taking->look.results = results_make(uplift, &with, err);
     if (!taking->look.results)
@@ -193,27 +230,18 @@ static bool keep(void *data, struct ingest_run *run, struct error *err)
     return true;
 }
 
-/* Figures of a rebuild under way are neither the old ones nor the new ones. */
-static bool is_rebuilding(struct uplift *uplift)
+static bool may_keep(const struct taking *taking)
 {
-    return atomic_load(&uplift->rebuild.running) > 0;
-}
-
-static bool may_keep(struct uplift *uplift, const struct taking *taking)
-{
-    return !is_rebuilding(uplift) && results_exposed(taking->results) > 0;
+    return !taking->recounting && results_exposed(taking->results) > 0;
 }
 
 json_t *analysis_look(struct uplift *uplift, struct slice key, struct error *err)
 {
-    struct taking taking = {.may_look = !is_rebuilding(uplift)};
+    struct taking taking = {.as_of = -1, .may_look = true};
     json_t *results = NULL;
     pthread_mutex_lock(&uplift->looking);
     bool ok = with_gathered(uplift, key, 0, true, make_taking, &taking, err);
-    /* A scheduled look that cannot be kept, for a rebuild that began meanwhile, is not shown. */
-    if (ok && taking.looked && is_rebuilding(uplift))
-        ok = error_set(err, ERROR_BUSY, NULL, "figures are being counted anew");
-    if (ok && may_keep(uplift, &taking))
+    if (ok && may_keep(&taking))
         ok = ingest_call(uplift->ingest, keep, &taking, err);
     pthread_mutex_unlock(&uplift->looking);
     if (ok)
@@ -239,19 +267,32 @@ static bool is_due(struct uplift *uplift, const struct experiment *experiment, b
     return !taken;
 }
 
+/* False where the look has to wait for a recount, or with *err. */
+static bool look_unless_recounting(struct uplift *uplift, const struct experiment *experiment,
+                                   struct error *err)
+{
+    struct error wrong = {0};
+    json_t *results = analysis_look(uplift, slice_of(experiment->key), &wrong);
+    bool kept = results && !json_is_object(json_object_get(results, "rebuilding"));
+    json_decref(results);
+    if (wrong.code != ERROR_NONE && wrong.code != ERROR_BUSY)
+        *err = wrong;
+    return kept;
+}
+
 bool analysis_keep_house(struct uplift *uplift, struct error *err)
 {
     struct catalog *catalog = catalog_acquire(&uplift->catalog);
     uint64_t accepted = atomic_load(&uplift->accepted), version = catalog_version(catalog);
     bool changed = accepted != uplift->looked.accepted || version != uplift->looked.catalog;
-    bool rebuilding = atomic_load(&uplift->rebuild.running) > 0, ok = true;
-    for (size_t i = 0; ok && !rebuilding && i < catalog_experiment_count(catalog); i++) {
+    bool ok = true, kept = true;
+    for (size_t i = 0; ok && i < catalog_experiment_count(catalog); i++) {
         const struct experiment *experiment = catalog_experiment_at(catalog, i);
         if (is_due(uplift, experiment, changed, err))
-            json_decref(analysis_look(uplift, slice_of(experiment->key), err));
+            kept = look_unless_recounting(uplift, experiment, err) && kept;
         ok = err->code == ERROR_NONE;
     }
-    if (ok && !rebuilding) {
+    if (ok && kept) {
         uplift->looked.accepted = accepted;
         uplift->looked.catalog = version;
     }
@@ -271,12 +312,9 @@ static bool read_past(struct uplift *uplift, const struct gathered *g, struct st
     if (!look_last(txn, of, as_of, &taking->look, err))
         return err->code != ERROR_NONE ||
                error_set(err, ERROR_NOT_FOUND, "as_of", "no look was taken at or before that time");
-    json_t *looks = look_summaries(txn, of, as_of, err);
-    if (!looks)
-        return false;
+    taking->of = of;
     taking->results = json_copy(taking->look.results);
-    json_object_set_new(taking->results, "looks", looks);
-    return true;
+    return put_looks(taking, txn, as_of, err);
 }
 
 json_t *analysis_results(struct uplift *uplift, struct slice key,
@@ -290,7 +328,7 @@ json_t *analysis_results(struct uplift *uplift, struct slice key,
         results = json_incref(taking.results);
     /* What is shown as clear stays clear, so it is kept first. Where it cannot be kept, as on a
      * full disk, the figures are still right for this moment. */
-    if (results && !past && taking.news && may_keep(uplift, &taking)) {
+    if (results && !past && taking.news && may_keep(&taking)) {
         struct error unkept = {0};
         json_t *kept = analysis_look(uplift, key, &unkept);
         if (kept) {
@@ -308,7 +346,8 @@ static bool make_study(struct uplift *uplift, const struct gathered *g, struct s
     json_t **study = data;
     (void)uplift;
     (void)txn;
-    (void)err;
+    if (g->recounting)
+        return counted_anew(g, err);
     *study = gathered_study(g);
     return true;
 }

@@ -21,14 +21,17 @@ struct results_options {
 };
 
 /* The results of an experiment (model.md). A verdict that is new is kept as a look before it is
- * given. New reference; ERROR_NOT_FOUND (experiment, phase, or `as_of` before the first look),
- * ERROR_CONFLICT for a draft, which has none. */
+ * given. While its tallies are counted anew (rebuild.h) the last look is given, whose `as_of` says
+ * when that was, with `rebuilding`: {done: a share, remaining: customers}; else that is null. New
+ * reference; ERROR_NOT_FOUND (experiment, phase, or `as_of` before the first look), ERROR_CONFLICT
+ * for a draft, which has none, ERROR_BUSY where all is counted anew and there is no look. */
 json_t *analysis_results(struct uplift *uplift, struct slice key,
                          const struct results_options *options, struct error *err);
-/* The study behind them, as uplift-analyze(1) reads it. New reference. */
+/* The study behind them, as uplift-analyze(1) reads it. New reference; ERROR_BUSY while tallies are
+ * counted anew. */
 json_t *analysis_study(struct uplift *uplift, struct slice key, int phase, struct error *err);
 /* The same for the present phase, and keeps them as the look of the day; without exposures, and
- * while tallies are rebuilt, nothing is kept. Fails where the store cannot be written. */
+ * while tallies are counted anew, nothing is kept. Fails where the store cannot be written. */
 json_t *analysis_look(struct uplift *uplift, struct slice key, struct error *err);
 /* Takes the looks that are due: of each started experiment one a day, and one more where events or
  * definitions have changed since the last call. One thread at a time. */

@@ -12,8 +12,10 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "core/analysis.h"
 #include "core/audit.h"
 #include "core/json.h"
+#include "core/recount.h"
 #include "core/uplift.h"
 
 /* One change. The caller fills the first part; `make` the second. */
@@ -24,6 +26,7 @@ struct job {
     json_t *input;
     enum experiment_step step;
     const char *action;
+    bool changes; /* what may be counted already; `make` then needs no transaction */
     bool (*make)(struct job *job, struct store_txn *txn, const struct catalog *catalog,
                  struct error *err);
 
@@ -32,8 +35,7 @@ struct job {
     struct experiment *experiment;              /* after; NULL: none, or removed */
     const struct metric *metric_before;
     struct metric *metric;
-    bool rebuild; /* whether figures of what `rebuild_experiment` numbers change; 0: several */
-    uint32_t rebuild_experiment;
+    struct recount due; /* the experiments whose figures change */
 
     struct error *err;
     pthread_mutex_t lock; /* guards `finished` */
@@ -82,22 +84,28 @@ static bool reaches_back(const struct job *job)
            (before->epoch_count != after->epoch_count || before->stopped_at != after->stopped_at);
 }
 
+/* Makes the next definition and finds whose figures it changes. */
+static bool make_next(struct job *job, struct store_txn *txn, const struct catalog *catalog,
+                      struct error *err)
+{
+    job->at = job->change->at >= 0 ? job->change->at : uplift_now(job->uplift);
+    bool good = job->make(job, txn, catalog, err);
+    if (good && reaches_back(job))
+        recount_add(&job->due, job->experiment->number);
+    return good;
+}
+
 static bool job_run(void *data, struct ingest_run *run, struct error *err)
 {
     struct job *job = data;
-    job->at = job->change->at >= 0 ? job->change->at : uplift_now(job->uplift);
     struct catalog *catalog = catalog_acquire(&job->uplift->catalog);
-    bool good = job->make(job, run->txn, catalog, err);
+    bool good = make_next(job, run->txn, catalog, err);
     if (good && (job->experiment || job->experiment_before))
         write_experiment(job, run->txn);
     else if (good)
         write_metric(job, run->txn);
-    if (good && reaches_back(job)) {
-        job->rebuild = true;
-        job->rebuild_experiment = job->experiment->number;
-    }
-    if (good && job->rebuild)
-        uplift_rebuild_due(run->txn);
+    if (good && !recount_is_empty(&job->due))
+        recount_due(run->txn, &job->due);
     catalog_release(&job->uplift->catalog, catalog);
     return good && store_healthy(run->txn, err);
 }
@@ -115,8 +123,8 @@ static void publish(struct job *job)
             old, job->metric ? job->metric->number : job->metric_before->number, job->metric);
     catalog_publish(root, next);
     catalog_release(root, old);
-    if (job->rebuild)
-        uplift_rebuild(job->uplift, job->rebuild_experiment);
+    if (!recount_is_empty(&job->due))
+        rebuild_start(job->uplift);
 }
 
 static void job_done(void *data, const struct error *err)
@@ -152,10 +160,34 @@ static bool perform(struct job *job, struct error *err)
     return submitted && err->code == ERROR_NONE;
 }
 
+/* Looks at the experiments whose figures the job will change, so that what is shown while they are
+ * counted anew is of this moment. Makes the change without writing it; what is wrong with it is
+ * told when it is made in earnest. */
+static void look_first(struct job *job)
+{
+    struct error ignored = {0};
+    struct catalog *catalog = catalog_acquire(&job->uplift->catalog);
+    bool good = make_next(job, NULL, catalog, &ignored);
+    for (size_t i = 0; good && i < catalog_experiment_count(catalog); i++) {
+        const struct experiment *experiment = catalog_experiment_at(catalog, i);
+        struct error unkept = {0};
+        if (recount_concerns(&job->due, experiment->number))
+            json_decref(analysis_look(job->uplift, slice_of(experiment->key), &unkept));
+    }
+    catalog_release(&job->uplift->catalog, catalog);
+    experiment_unref(&job->experiment);
+    metric_unref(&job->metric);
+    job->experiment_before = NULL;
+    job->metric_before = NULL;
+    job->due = (struct recount){0};
+}
+
 /* Performs the job and answers with what the API shows of its result. */
 static json_t *answer(struct job *job, struct error *err)
 {
     json_t *shown = NULL;
+    if (job->changes)
+        look_first(job);
     if (perform(job, err))
         shown = json_deep_copy(job->experiment ? experiment_json(job->experiment)
                                                : metric_json(job->metric));
@@ -277,8 +309,8 @@ static bool amended(struct job *job, const struct catalog *catalog, struct error
 {
     if (!job->experiment || !metrics_suit(job->experiment, catalog, err))
         return false;
-    job->rebuild = experiment_counts_differently(job->experiment_before, job->experiment);
-    job->rebuild_experiment = job->experiment->number;
+    if (experiment_counts_differently(job->experiment_before, job->experiment))
+        recount_add(&job->due, job->experiment->number);
     return true;
 }
 
@@ -366,6 +398,7 @@ json_t *uplift_experiment_amend(struct uplift *uplift, const struct definition_c
                       .key = key,
                       .input = input,
                       .action = "experiment.amend",
+                      .changes = true,
                       .make = make_amended};
     return answer(&job, err);
 }
@@ -378,6 +411,7 @@ json_t *uplift_experiment_patch(struct uplift *uplift, const struct definition_c
                       .key = key,
                       .input = patch,
                       .action = "experiment.amend",
+                      .changes = true,
                       .make = make_patched};
     return answer(&job, err);
 }
@@ -395,6 +429,7 @@ json_t *uplift_experiment_transition(struct uplift *uplift, const struct definit
                       .input = options,
                       .step = step,
                       .action = actions[step],
+                      .changes = true,
                       .make = make_stepped};
     return answer(&job, err);
 }
@@ -432,8 +467,7 @@ static void rebuild_users(struct job *job, const struct catalog *catalog)
         const struct experiment *experiment = catalog_experiment_at(catalog, i);
         if (experiment->state == EXPERIMENT_DRAFT || !uses(experiment, job->metric->key))
             continue;
-        job->rebuild_experiment = job->rebuild ? 0 : experiment->number;
-        job->rebuild = true;
+        recount_add(&job->due, experiment->number);
     }
 }
 
@@ -500,6 +534,7 @@ json_t *uplift_metric_amend(struct uplift *uplift, const struct definition_chang
                       .key = key,
                       .input = input,
                       .action = "metric.amend",
+                      .changes = true,
                       .make = make_metric_amended};
     return answer(&job, err);
 }

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 
 #include "core/json.h"
+#include "core/ledger.h"
+#include "core/recount.h"
 #include "core/when.h"
 
 enum { SEGMENT_VALUES_MAX = 100, SMALL_SURVEY = 200 };
@@ -76,6 +78,17 @@ int64_t gathered_day_start(const struct gathered *g)
     return experiment_phase_start(g->present, g->phase) + (day_of(g) - 1) * WHEN_DAY;
 }
 
+static void read_recount(struct store_txn *txn, struct gathered *g)
+{
+    struct recount note;
+    g->recounting = recount_read(txn, &note) && recount_concerns(&note, g->present->number);
+    if (!g->recounting)
+        return;
+    int64_t last = (int64_t)ledger_last_customer(txn), next = (int64_t)note.next;
+    g->customers_done = next > 0 ? next - 1 : 0;
+    g->customers_left = last > g->customers_done ? last - g->customers_done : 0;
+}
+
 bool gathered_read(struct store_txn *txn, struct gathered *g, struct error *err)
 {
     const struct look_of of = {g->present->number, (uint16_t)g->phase};
@@ -84,6 +97,9 @@ bool gathered_read(struct store_txn *txn, struct gathered *g, struct error *err)
     key_u16(&prefix, of.phase);
     g->day = day_of(g);
     g->tallies = tally_set_new(NULL);
+    read_recount(txn, g);
+    if (g->recounting)
+        return look_last(txn, of, INT64_MAX, &g->last, err) || err->code == ERROR_NONE;
     if (!tally_each(txn, key_slice(&prefix), take, g, err))
         return false;
     if (g->value_count > 1)

@@ -28,11 +28,13 @@ struct gathered {
     const struct experiment *experiment; /* as it was in that phase */
     const struct experiment *present;
     int phase;
-    int64_t now;               /* ms */
-    int64_t day;               /* of the phase, from 1; it stops with the phase */
-    struct look last;          /* the look before this one; empty where there is none */
-    int64_t exposed;           /* customers, all variants */
-    bool look_due;             /* scheduled: one of its looks is due */
+    int64_t now;      /* ms */
+    int64_t day;      /* of the phase, from 1; it stops with the phase */
+    struct look last; /* the look before this one; empty where there is none */
+    bool recounting;  /* tallies are being counted anew: there is the last look alone */
+    int64_t customers_done, customers_left; /* of the recount */
+    int64_t exposed;                        /* customers, all variants */
+    bool look_due;                          /* scheduled: one of its looks is due */
     bool look;                 /* and is taken now: something may be claimed. Set by the caller */
     struct tally_set *tallies; /* all but those of bins */
     struct gathered_bins bins;
@@ -41,7 +43,8 @@ struct gathered {
     struct arena arena;
 };
 
-/* Reads all tallies of the phase, and its last look. */
+/* Reads all tallies of the phase, and its last look; the look alone where they are being counted
+ * anew (recount.h), as figures that are half the old ones are none. */
 bool gathered_read(struct store_txn *txn, struct gathered *g, struct error *err);
 void gathered_release(struct gathered *g);
 

@@ -220,7 +220,8 @@ bool ingest_submit(struct ingest *ingest, struct ingest_job *job, struct error *
     job->next = NULL;
     pthread_mutex_lock(&ingest->lock);
     size_t waiting = atomic_load(&ingest->figures.waiting);
-    bool room = !ingest->stopping && (waiting == 0 || waiting + job->weight <= ingest->queue_max);
+    bool room = !ingest->stopping &&
+                (waiting == 0 || job->weight == 0 || waiting + job->weight <= ingest->queue_max);
     if (room) {
         atomic_fetch_add(&ingest->figures.waiting, job->weight);
         *ingest->last = job;

@@ -43,8 +43,8 @@ struct ingest_job {
     void (*done)(void *data, const struct error *err);
     void *data;
     bool alone;
-    bool reads;              /* private: a snapshot, without a transaction of its own */
-    size_t weight;           /* events in it: bounds queue and group */
+    bool reads;    /* private: a snapshot, without a transaction of its own */
+    size_t weight; /* events in it: bounds queue and group; 0: a full queue takes it too */
     struct ingest_job *next; /* private */
 };
 

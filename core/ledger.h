@@ -106,11 +106,15 @@ bool ledger_check(struct store_txn *txn, const struct catalog *catalog,
                   void (*progress)(void *data, double done), void *data, uint64_t *differences,
                   struct error *err);
 
-/* Counts everything anew from history, whatever the units and tallies on disk are. `tallies` is an
- * empty set of this transaction. For the writer, alone: one transaction, so that a repair is done
- * or not. */
-bool ledger_repair(struct store_txn *txn, struct tally_set *tallies, const struct catalog *catalog,
-                   void (*progress)(void *data, double done), void *data, struct error *err);
+/* Counts a customer anew from history, whatever the units are that are stored: they are taken out
+ * and not subtracted. Events that cannot be read are taken out too, and `report` (may be NULL) gets
+ * one line each. For a rebuild afresh (recount.h). */
+bool ledger_customer_afresh(struct store_txn *txn, struct tally_set *tallies, uint64_t customer,
+                            const struct catalog *catalog,
+                            void (*report)(void *data, const char *line), void *data,
+                            struct error *err);
+/* Takes out up to `most` tallies, whatever is in them; whether there are more. */
+bool ledger_drop_tallies(struct store_txn *txn, size_t most);
 
 /* Looks at up to `most` rows of `seen` from *from on (empty: the first one) and takes out those
  * from before `now` - LEDGER_SEEN_DAYS. *from is then where to go on, or empty at the end. Returns

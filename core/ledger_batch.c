@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "core/ledger_parts.h"
+#include "core/recount.h"
 
 struct ledger_row {
     const struct event *event;
@@ -197,6 +198,7 @@ struct writing {
     struct tally_set *tallies;
     const unsigned char *secret;
     const struct catalog *catalog;
+    uint64_t uncounted; /* recount_uncounted */
     struct text scratch;
     struct error *err;
 };
@@ -207,15 +209,16 @@ static bool write_customer(struct writing *w, struct ledger_row *rows, size_t co
     struct arena arena = {0};
     struct holding held = {0};
     uint64_t customer = rows->customer;
-    bool fresh = false, told = true;
-    bool ok = hold_all(&held, w->txn, customer, w->catalog, &arena, w->err);
+    bool counted = customer < w->uncounted, fresh = false, told = true;
+    bool ok = !counted || hold_all(&held, w->txn, customer, w->catalog, &arena, w->err);
     for (size_t i = 0; ok && i < count; i++) {
         bool added = ledger_append(w->txn, w->secret, customer, rows[i].event, &w->scratch);
         *rows[i].duplicate = !added;
         fresh = fresh || added;
-        told = told && (!added || add_event(&held, rows[i].event, w->catalog));
+        told = told && (!added || !counted || add_event(&held, rows[i].event, w->catalog));
     }
     ok = ok && store_healthy(w->txn, w->err);
+    fresh = fresh && counted;
     if (ok && fresh && told)
         store_units(&held, w->txn, w->tallies, customer, &w->scratch);
     else if (ok && fresh)
@@ -230,6 +233,7 @@ bool ledger_batch_write(struct ledger_batch *batch, struct store_txn *txn,
 {
     struct writing w = {
         .txn = txn, .tallies = tallies, .secret = secret, .catalog = catalog, .err = err};
+    w.uncounted = recount_uncounted(txn);
     bool ok = true;
     text_init(&w.scratch, LEDGER_RECORD_MAX);
     find_customers(batch, txn, secret);

@@ -1,45 +1,66 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Recounting everything from history: to compare, or to repair. */
+/* Recounting everything from history: to compare, or afresh. */
 #include <stdio.h>
 
 #include "core/ledger_parts.h"
 
-/* --- repair --------------------------------------------------------------------------------- */
+/* --- counting afresh ------------------------------------------------------------------------ */
 
-/* Takes out all rows with this prefix, whatever is in them. */
-static void delete_all(struct store_txn *txn, enum store_table table, struct slice prefix)
+enum { AT_ONCE = 1000 };
+
+/* Takes out up to AT_ONCE rows of those with this prefix that `unwanted` (NULL: every row is) says
+ * yes to; an empty value is one that cannot be read. Returns how many. */
+static size_t take_out(struct store_txn *txn, enum store_table table, struct slice prefix,
+                       bool (*unwanted)(struct slice value))
 {
-    enum { AT_ONCE = 1000 };
-    struct slice keys[AT_ONCE], value;
-    size_t count;
-    do {
-        struct arena arena = {0};
-        struct slice key;
-        struct store_cursor *cursor = store_walk(txn, table, prefix, NO_SLICE);
-        store_walk_damaged(cursor);
-        for (count = 0; count < AT_ONCE && store_next(cursor, &key, &value); count++)
-            keys[count] = arena_slice(&arena, key);
-        store_walk_end(&cursor);
-        for (size_t i = 0; i < count; i++)
-            store_delete(txn, table, keys[i]);
-        arena_release(&arena);
-    } while (count == AT_ONCE);
+    struct slice keys[AT_ONCE], key, value;
+    size_t count = 0;
+    struct arena arena = {0};
+    struct store_cursor *cursor = store_walk(txn, table, prefix, NO_SLICE);
+    store_walk_damaged(cursor);
+    while (count < AT_ONCE && store_next(cursor, &key, &value))
+        if (!unwanted || unwanted(value))
+            keys[count++] = arena_slice(&arena, key);
+    store_walk_end(&cursor);
+    for (size_t i = 0; i < count; i++)
+        store_delete(txn, table, keys[i]);
+    arena_release(&arena);
+    return count;
 }
 
-bool ledger_repair(struct store_txn *txn, struct tally_set *tallies, const struct catalog *catalog,
-                   void (*progress)(void *data, double done), void *data, struct error *err)
+static bool is_unreadable(struct slice record)
 {
-    uint64_t last = ledger_last_customer(txn);
-    bool ok = true;
-    delete_all(txn, STORE_TALLY, NO_SLICE);
-    for (uint64_t customer = 0; ok && (customer = ledger_next_customer(txn, customer + 1));) {
-        struct store_key units = ledger_key(customer, LEDGER_UNIT);
-        delete_all(txn, STORE_CUSTOMER, key_slice(&units));
-        ok = ledger_customer(txn, tallies, customer, catalog, err);
-        if (progress)
-            progress(data, (double)customer / (double)last);
+    struct event event;
+    return !record.ptr || !event_decode(record, &event);
+}
+
+bool ledger_drop_tallies(struct store_txn *txn, size_t most)
+{
+    size_t count = AT_ONCE;
+    for (size_t taken = 0; count == AT_ONCE && taken < most; taken += count)
+        count = take_out(txn, STORE_TALLY, NO_SLICE, NULL);
+    return count == AT_ONCE;
+}
+
+bool ledger_customer_afresh(struct store_txn *txn, struct tally_set *tallies, uint64_t customer,
+                            const struct catalog *catalog,
+                            void (*report)(void *data, const char *line), void *data,
+                            struct error *err)
+{
+    struct store_key units = ledger_key(customer, LEDGER_UNIT),
+                     events = ledger_key(customer, LEDGER_EVENT);
+    char line[128];
+    for (size_t count = AT_ONCE; count == AT_ONCE;) {
+        count = take_out(txn, STORE_CUSTOMER, key_slice(&events), is_unreadable);
+        if (count == 0 || !report)
+            continue;
+        snprintf(line, sizeof line, "customer number %llu: %zu events cannot be read: taken out",
+                 (unsigned long long)customer, count);
+        report(data, line);
     }
-    return ok && store_healthy(txn, err);
+    while (take_out(txn, STORE_CUSTOMER, key_slice(&units), NULL) == AT_ONCE) {
+    }
+    return ledger_customer(txn, tallies, customer, catalog, err);
 }
 
 /* --- check ---------------------------------------------------------------------------------- */

@@ -30,6 +30,7 @@ uint64_t ledger_next_customer(struct store_txn *txn, uint64_t from)
     struct store_cursor *cursor = store_walk(txn, STORE_CUSTOMER, NO_SLICE, key_slice(&start));
     struct slice key, value;
     uint64_t number = 0;
+    store_walk_damaged(cursor); /* only the key is wanted */
     if (store_next(cursor, &key, &value))
         unkey_u64(&key, &number);
     store_walk_end(&cursor);

@@ -288,12 +288,6 @@ static json_t *variants_json(const struct gathered *g, int64_t *exposed)
     return list;
 }
 
-static json_t *rebuild_json(struct uplift *uplift)
-{
-    uint64_t of = atomic_load(&uplift->rebuild.of), done = atomic_load(&uplift->rebuild.done);
-    return of ? json_pack("{s:f}", "done", (double)done / (double)of) : json_null();
-}
-
 static json_t *experiment_part(const struct gathered *g, json_t *variants)
 {
     const struct experiment *e = g->present;
@@ -399,8 +393,8 @@ json_t *results_make(struct uplift *uplift, const struct gathered *g, struct err
         "{s:o, s:o, s:s, s:I, s:o, s:o, s:o, s:o, s:O, s:O, s:O*, s:o, s:o}", "experiment",
         experiment_part(g, health.variants), "as_of", json_when(g->now), "zone", "UTC", "day",
         (json_int_t)g->day, "planned_days", outlook_planned_days(health.metrics, &plan),
-        "rebuilding", rebuild_json(uplift), "design", design_json(plan.design), "schedule",
-        schedule, "metrics", health.metrics, "segments", json_object_get(report, "segments"), "srm",
+        "rebuilding", json_null(), "design", design_json(plan.design), "schedule", schedule,
+        "metrics", health.metrics, "segments", json_object_get(report, "segments"), "srm",
         health.srm, "health", health_report(&health), "decision", decision_make(&input));
     json_decref(report);
     return results;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Results: what was gathered of a phase, as the JSON that is shown (model.md), without its looks.
- * For analysis.c. Reads what it is given and nothing else but the progress of a rebuild and when
- * events came in. Any thread. */
+ * For analysis.c. Reads what it is given and nothing else but when events came in. Any thread. */
 #ifndef UPLIFT_CORE_RESULTS_H
 #define UPLIFT_CORE_RESULTS_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The opened application: opening in order, closing in the opposite one; events on their way from
- * JSON through the writer to an answer; the rebuild in slices. */
+ * JSON through the writer to an answer. */
 #include "core/uplift.h"
 
 #include <sodium.h>
@@ -36,8 +36,6 @@ static bool load_secret(struct uplift *uplift, struct error *err)
     return store_commit(&txn, err);
 }
 
-static void resume_rebuild(struct uplift *uplift);
-
 struct uplift *uplift_open_with(const char *folder, const struct uplift_options *options,
                                 struct error *err)
 {
@@ -58,7 +56,7 @@ struct uplift *uplift_open_with(const char *folder, const struct uplift_options 
     if (!uplift->ingest || !definitions_load(uplift, err))
         uplift_close(&uplift);
     else
-        resume_rebuild(uplift);
+        rebuild_start(uplift);
     return uplift;
 }
 
@@ -349,98 +347,4 @@ json_t *uplift_events(struct uplift *uplift, json_t *body, struct error *err)
     pthread_mutex_destroy(&waiter.lock);
     pthread_cond_destroy(&waiter.ended);
     return waiter.answer;
-}
-
-/* --- rebuild -------------------------------------------------------------------------------- */
-
-enum { REBUILD_SLICE = 2000 };
-
-struct rebuild {
-    struct uplift *uplift;
-    struct ingest_job job;
-    uint64_t next;
-    uint64_t due; /* the note that this one began with; a later change leaves another */
-};
-
-static const char due_name[] = "rebuild-due";
-
-/* The note, which grows with each change, or 0. */
-static uint64_t read_due(struct store_txn *txn)
-{
-    struct slice value;
-    uint64_t due = 0;
-    if (store_get(txn, STORE_META, slice_of(due_name), &value))
-        unkey_u64(&value, &due);
-    return due;
-}
-
-void uplift_rebuild_due(struct store_txn *txn)
-{
-    struct store_key value = {0};
-    key_u64(&value, read_due(txn) + 1);
-    store_put(txn, STORE_META, slice_of(due_name), key_slice(&value));
-}
-
-static bool run_rebuild(void *data, struct ingest_run *run, struct error *err)
-{
-    struct rebuild *rebuild = data;
-    struct uplift *uplift = rebuild->uplift;
-    struct catalog *catalog = catalog_acquire(&uplift->catalog);
-    bool ok = true;
-    if (rebuild->next == 1)
-        rebuild->due = read_due(run->txn);
-    atomic_store(&uplift->rebuild.of, ledger_last_customer(run->txn));
-    for (int i = 0; ok && i < REBUILD_SLICE && rebuild->next; i++) {
-        rebuild->next = ledger_next_customer(run->txn, rebuild->next);
-        if (rebuild->next) {
-            ok = ledger_customer(run->txn, run->tallies, rebuild->next, catalog, err);
-            atomic_store(&uplift->rebuild.done, rebuild->next);
-            rebuild->next++;
-        }
-    }
-    if (ok && rebuild->next == 0 && read_due(run->txn) == rebuild->due)
-        store_delete(run->txn, STORE_META, slice_of(due_name));
-    catalog_release(&uplift->catalog, catalog);
-    return ok;
-}
-
-static void go_on(void *data, const struct error *err)
-{
-    struct rebuild *rebuild = data;
-    struct uplift *uplift = rebuild->uplift;
-    struct error refused = {0};
-    if (err->code == ERROR_NONE && rebuild->next &&
-        ingest_submit(uplift->ingest, &rebuild->job, &refused))
-        return;
-    if (atomic_fetch_sub(&uplift->rebuild.running, 1) == 1) {
-        atomic_store(&uplift->rebuild.of, 0);
-        atomic_store(&uplift->rebuild.done, 0);
-    }
-    free(rebuild);
-}
-
-static void resume_rebuild(struct uplift *uplift)
-{
-    struct error err = {0};
-    struct store_txn *txn = store_read(uplift->store, &err);
-    bool due = txn && read_due(txn) > 0;
-    store_abort(&txn);
-    if (due)
-        uplift_rebuild(uplift, 0);
-}
-
-void uplift_rebuild(struct uplift *uplift, uint32_t experiment)
-{
-    /* Without weight, so that a full queue does not refuse it: it would be lost half done. */
-    struct rebuild *rebuild = xcalloc(1, sizeof *rebuild);
-    struct error refused = {0};
-    *rebuild = (struct rebuild){.uplift = uplift, .next = 1};
-    rebuild->job = (struct ingest_job){
-        .run = run_rebuild, .done = go_on, .data = rebuild, .alone = true, .weight = 0};
-    atomic_store(&uplift->rebuild.experiment, experiment);
-    atomic_fetch_add(&uplift->rebuild.running, 1);
-    if (!ingest_submit(uplift->ingest, &rebuild->job, &refused)) {
-        atomic_fetch_sub(&uplift->rebuild.running, 1);
-        free(rebuild);
-    }
 }

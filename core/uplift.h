@@ -20,17 +20,11 @@
 #include "core/error.h"
 #include "core/fresh.h"
 #include "core/ingest.h"
+#include "core/rebuild.h"
 #include "core/store.h"
 #include "core/when.h"
 
 enum { UPLIFT_EVENTS_MAX = 10000 };
-
-/* Progress of a rebuild of tallies; `of` 0: none runs. */
-struct uplift_rebuild {
-    atomic_uint_fast64_t done, of;
-    atomic_uint_fast32_t running;    /* rebuilds that are not at their end */
-    atomic_uint_fast32_t experiment; /* number; 0: all */
-};
 
 /* What there was when all looks had been taken: private to analysis_keep_house. */
 struct uplift_looked {
@@ -44,7 +38,7 @@ struct uplift {
     unsigned char secret[32];    /* set at open: keys of digests, random, in the store */
     struct catalog_root catalog; /* published by the writer thread */
     struct keys *keys;           /* keys.c */
-    struct uplift_rebuild rebuild;
+    struct rebuild rebuild;
     pthread_mutex_t looking; /* held from reading the last look to keeping the next one */
     struct uplift_looked looked;
     struct fresh fresh;
@@ -97,12 +91,5 @@ json_t *uplift_events(struct uplift *uplift, json_t *body, struct error *err);
 bool uplift_events_restore(struct uplift *uplift, json_t *list,
                            void (*done)(void *data, json_t *answer, const struct error *err),
                            void *data, struct error *err);
-
-/* Counts an experiment (0: all) anew from history in the background, in slices between other
- * writes. Callable from the writer thread. */
-void uplift_rebuild(struct uplift *uplift, uint32_t experiment);
-/* Notes in the transaction of a change that a rebuild is due, so that one cut off by a crash is
- * begun again by uplift_open. The writer then calls uplift_rebuild after the commit. */
-void uplift_rebuild_due(struct store_txn *txn);
 
 #endif

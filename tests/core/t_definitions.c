@@ -16,6 +16,7 @@
 #include "core/definitions.h"
 #include "core/json.h"
 #include "core/tally.h"
+#include "core/recount.h"
 #include "core/uplift.h"
 #include "tests/core/folder.h"
 
@@ -432,7 +433,7 @@ static bool due(struct uplift *uplift)
 static bool note_due(void *data, struct ingest_run *run, struct error *err)
 {
     (void)data;
-    uplift_rebuild_due(run->txn);
+    recount_due(run->txn, &(struct recount){.all = true});
     return store_healthy(run->txn, err);
 }
 
