@@ -69,7 +69,7 @@ static bool check(struct uplift *uplift, uint64_t *differences, struct error *er
     bool ok = ledger_check(txn, catalog, report, progress, &outcome, differences, err);
     *differences += look_damaged(txn, false, report, &outcome);
     progress_done(&outcome.progress);
-    printf("%" PRIu64 " customers, %" PRIu64 " differences\n", ledger_last_customer(txn),
+    printf("%" PRIu64 " customers, %" PRIu64 " differences\n", ledger_customer_count(txn),
            *differences);
     catalog_release(&uplift->catalog, catalog);
     store_abort(&txn);

@@ -72,6 +72,9 @@ bool ledger_unit_add(struct unit *unit, const struct event *event,
 bool ledger_history(struct store_txn *txn, uint64_t customer, struct arena *arena,
                     struct event **events, size_t *count, struct error *err);
 
+/* The keyed digest of an id: under it the customer's number is found. */
+void ledger_customer_digest(const unsigned char secret[32], struct slice id,
+                            unsigned char digest[16]);
 /* The number of a customer: 0 where unknown. With `create` a new one is given. */
 uint64_t ledger_customer_number(struct store_txn *txn, const unsigned char secret[32],
                                 struct slice id, bool create);
@@ -97,7 +100,28 @@ bool ledger_batch_write(struct ledger_batch *batch, struct store_txn *txn,
 
 /* The first customer number from `from` on, or 0: for walks over all customers. */
 uint64_t ledger_next_customer(struct store_txn *txn, uint64_t from);
+/* The highest number that was ever given, or 0. A number is not given again after its customer was
+ * erased, so that nothing left over from one can be taken for another's. */
 uint64_t ledger_last_customer(struct store_txn *txn);
+/* How many customers there are. */
+uint64_t ledger_customer_count(struct store_txn *txn);
+
+/* All units of a customer as they are stored, in the arena. ERROR_CORRUPT where one is damaged. */
+struct ledger_held {
+    const struct experiment *experiment; /* lives as long as the catalog */
+    uint16_t phase;
+    struct unit unit;
+};
+bool ledger_units(struct store_txn *txn, uint64_t customer, const struct catalog *catalog,
+                  struct arena *arena, struct ledger_held **held, size_t *count, struct error *err);
+
+/* Erases a customer: takes their units away from the tallies, deletes all that is stored of them,
+ * and notes that the store is to be compacted, since what was deleted lies in free pages until
+ * then. *events counts those deleted. ERROR_NOT_FOUND where nothing is stored. Where it fails the
+ * transaction must be given up. */
+bool ledger_erase(struct store_txn *txn, struct tally_set *tallies, const unsigned char secret[32],
+                  struct slice id, const struct catalog *catalog, uint64_t *events,
+                  struct error *err);
 
 /* Recounts everything from history and compares with the stored units and tallies. `report` gets
  * one line a difference, `progress` (may be NULL) a share from 0 to 1. *differences counts them. */

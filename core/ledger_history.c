@@ -15,13 +15,43 @@ struct store_key ledger_key(uint64_t customer, uint8_t kind)
     return key;
 }
 
+/* The highest number that an erased customer had. */
+static const char erased_name[] = "erased-customer";
+
+static uint64_t last_erased(struct store_txn *txn)
+{
+    struct slice value;
+    uint64_t number = 0;
+    if (store_get(txn, STORE_META, slice_of(erased_name), &value))
+        unkey_u64(&value, &number);
+    return number;
+}
+
 uint64_t ledger_last_customer(struct store_txn *txn)
 {
     struct slice key, value;
-    uint64_t number = 0;
+    uint64_t number = 0, erased = last_erased(txn);
     if (store_last(txn, STORE_CUSTOMER, NO_SLICE, &key, &value))
         unkey_u64(&key, &number);
-    return number;
+    return number > erased ? number : erased;
+}
+
+uint64_t ledger_customer_count(struct store_txn *txn)
+{
+    return store_count(txn, STORE_CUSTOMER_ID);
+}
+
+void ledger_customer_forget(struct store_txn *txn, const unsigned char secret[32], struct slice id,
+                            uint64_t customer)
+{
+    unsigned char digest[16];
+    struct store_key profile = ledger_key(customer, LEDGER_PROFILE), value = {0};
+    ledger_customer_digest(secret, id, digest);
+    store_delete(txn, STORE_CUSTOMER_ID, (struct slice){(const char *)digest, sizeof digest});
+    store_delete(txn, STORE_CUSTOMER, key_slice(&profile));
+    key_u64(&value, customer);
+    if (customer > last_erased(txn))
+        store_put(txn, STORE_META, slice_of(erased_name), key_slice(&value));
 }
 
 uint64_t ledger_next_customer(struct store_txn *txn, uint64_t from)
@@ -97,17 +127,33 @@ static void identify(const struct event *event, struct text *text)
     event_encode(&bare, text);
 }
 
+static void seen_digest(const unsigned char secret[32], uint64_t customer,
+                        const struct text *identity, unsigned char digest[16])
+{
+    uint64_t number = htobe64(customer);
+    crypto_generichash_state state;
+    crypto_generichash_init(&state, secret, 32, 16);
+    crypto_generichash_update(&state, (const unsigned char *)&number, sizeof number);
+    crypto_generichash_update(&state, (const unsigned char *)identity->ptr, identity->len);
+    crypto_generichash_final(&state, digest, 16);
+}
+
+void ledger_seen_digest(const unsigned char secret[32], uint64_t customer,
+                        const struct event *event, unsigned char digest[16])
+{
+    struct text identity;
+    text_init(&identity, 64 << 10);
+    identify(event, &identity);
+    seen_digest(secret, customer, &identity, digest);
+    text_release(&identity);
+}
+
 /* An event without a time has no key of its own to meet: what was seen is kept for some days. */
 static bool seen_before(struct store_txn *txn, const unsigned char secret[32], uint64_t customer,
                         const struct event *event, const struct text *identity)
 {
     unsigned char digest[16];
-    uint64_t number = htobe64(customer);
-    crypto_generichash_state state;
-    crypto_generichash_init(&state, secret, 32, sizeof digest);
-    crypto_generichash_update(&state, (const unsigned char *)&number, sizeof number);
-    crypto_generichash_update(&state, (const unsigned char *)identity->ptr, identity->len);
-    crypto_generichash_final(&state, digest, sizeof digest);
+    seen_digest(secret, customer, identity, digest);
     struct slice key = {(const char *)digest, sizeof digest}, found;
     uint64_t when = 0;
     if (store_get(txn, STORE_SEEN, key, &found) && unkey_u64(&found, &when) &&

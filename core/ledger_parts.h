@@ -19,6 +19,13 @@ enum { LEDGER_RECORD_MAX = 64 << 10 };
 struct store_key ledger_key(uint64_t customer, uint8_t kind);
 struct store_key ledger_unit_key(uint64_t customer, uint32_t experiment, uint16_t phase);
 
+/* Deletes the customer's id, and sees to it that the number is not given again. */
+void ledger_customer_forget(struct store_txn *txn, const unsigned char secret[32], struct slice id,
+                            uint64_t customer);
+/* Under which an event without a time is remembered, for LEDGER_SEEN_DAYS. */
+void ledger_seen_digest(const unsigned char secret[32], uint64_t customer,
+                        const struct event *event, unsigned char digest[16]);
+
 /* Replaces `out` by the unit's record. */
 void ledger_unit_encode(const struct unit *unit, const struct experiment *experiment,
                         struct text *out);
@@ -38,8 +45,6 @@ bool ledger_exposure_of(const struct event *event, const struct experiment *expe
 int ledger_order(const struct event *x, const struct event *y);
 
 /* The number of a customer by the digest of the id: 0 where unknown. */
-void ledger_customer_digest(const unsigned char secret[32], struct slice id,
-                            unsigned char digest[16]);
 uint64_t ledger_customer_of_digest(struct store_txn *txn, const unsigned char digest[16]);
 void ledger_customer_create(struct store_txn *txn, const unsigned char digest[16], struct slice id,
                             uint64_t number);

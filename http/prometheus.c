@@ -127,7 +127,7 @@ static void look_around(struct scene *s)
 {
     struct error err = {0};
     struct store_txn *txn = store_read(s->uplift->store, &err);
-    s->customers = txn ? ledger_last_customer(txn) : 0;
+    s->customers = txn ? ledger_customer_count(txn) : 0;
     store_abort(&txn);
     store_size(s->uplift->store, &s->store_used, &s->store_file, &s->store_max);
     s->disk_free = (double)store_disk_free(s->uplift->store);

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What is kept of a customer as JSON, and its erasure with the figures before and after. */
+#include "core/customer.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+
+#include "core/audit.h"
+#include "core/json.h"
+#include "core/ledger_parts.h"
+#include "core/uplift.h"
+
+enum { CURSOR = 16 }; /* bytes of an event's key behind its prefix */
+
+static bool check_id(struct slice id, struct error *err)
+{
+    return (id.len > 0 && id.len <= EVENT_CUSTOMER_MAX && utf8_valid(id.ptr, id.len)) ||
+           error_set(err, ERROR_INVALID, "id", "must be 1 to %d bytes of UTF-8",
+                     EVENT_CUSTOMER_MAX);
+}
+
+static bool nothing_kept(struct error *err)
+{
+    return error_set(err, ERROR_NOT_FOUND, NULL, "nothing is kept of this customer");
+}
+
+static json_t *text_json(struct slice text)
+{
+    return json_stringn(text.ptr, text.len);
+}
+
+/* --- what is kept --------------------------------------------------------------------------- */
+
+/* The key of a metric, null where it was removed since. */
+static json_t *metric_word(const struct catalog *catalog, uint32_t number)
+{
+    const struct metric *metric = catalog_metric_numbered(catalog, number);
+    return metric ? json_string(metric->key) : json_null();
+}
+
+static json_t *adds_json(const struct unit_metric *metric, const struct catalog *catalog)
+{
+    json_t *row = json_pack("{s:o}", "metric", metric_word(catalog, metric->metric));
+    if (!metric->answered) {
+        json_object_set_new(row, "value", json_null());
+        return row;
+    }
+    json_object_set_new(row, "value", json_figure(metric->adds.value));
+    json_object_set_new(row, "pre", json_figure(metric->adds.pre));
+    json_object_set_new(row, "den", json_figure(metric->adds.den));
+    return row;
+}
+
+static const char *variant_key(const struct ledger_held *held)
+{
+    const struct experiment *then = experiment_in_phase(held->experiment, held->phase);
+    return then && held->unit.variant >= 0 ? then->variants[held->unit.variant].key : NULL;
+}
+
+static json_t *unit_json(const struct ledger_held *held, const struct catalog *catalog)
+{
+    const struct unit *unit = &held->unit;
+    json_t *segments = json_object(), *metrics = json_array();
+    for (size_t i = 0; i < unit->segment_count; i++)
+        json_object_setn_new(segments, unit->segments[i].name.ptr, unit->segments[i].name.len,
+                             text_json(unit->segments[i].value));
+    for (size_t i = 0; i < unit->metric_count; i++)
+        json_array_append_new(metrics, adds_json(&unit->metrics[i], catalog));
+    return json_pack("{s:s, s:i, s:s?, s:i, s:o, s:o, s:o}", "experiment", held->experiment->key,
+                     "phase", (int)held->phase, "variant", variant_key(held), "epoch",
+                     (int)unit->epoch, "exposed_at", json_when(unit->exposed_at), "segments",
+                     segments, "metrics", metrics);
+}
+
+static json_t *units_json(struct store_txn *txn, uint64_t customer, const struct catalog *catalog,
+                          struct error *err)
+{
+    struct arena arena = {0};
+    struct ledger_held *held = NULL;
+    size_t count = 0;
+    json_t *list = NULL;
+    if (ledger_units(txn, customer, catalog, &arena, &held, &count, err)) {
+        list = json_array();
+        for (size_t i = 0; i < count; i++)
+            json_array_append_new(list, unit_json(&held[i], catalog));
+    }
+    arena_release(&arena);
+    return list;
+}
+
+/* As it may be sent again: without `at` where it came without. */
+static json_t *kept_event(struct slice id, struct slice record)
+{
+    struct event event;
+    if (!event_decode(record, &event))
+        return NULL;
+    event.customer = id;
+    json_t *row = event_json(&event);
+    if (!event.timed)
+        json_object_del(row, "at");
+    json_object_set_new(row, "received", json_when(event.received));
+    return row;
+}
+
+static bool read_cursor(struct slice after, struct store_key *from, struct error *err)
+{
+    unsigned char bytes[CURSOR];
+    size_t len = 0;
+    if (sodium_hex2bin(bytes, sizeof bytes, after.ptr, after.len, NULL, &len, NULL) != 0 ||
+        len != CURSOR)
+        return error_set(err, ERROR_INVALID, "cursor", "must be that of the page before");
+    key_bytes(from, (struct slice){(const char *)bytes, CURSOR});
+    return true;
+}
+
+/* Puts a page of events and where the next one begins. */
+static bool put_events(struct store_txn *txn, uint64_t customer, struct slice id,
+                       struct slice after, size_t limit, json_t *answer, struct error *err)
+{
+    struct store_key prefix = ledger_key(customer, LEDGER_EVENT), from = prefix;
+    if (after.len && !read_cursor(after, &from, err))
+        return false;
+    json_t *list = json_array();
+    struct store_cursor *cursor =
+        store_walk(txn, STORE_CUSTOMER, key_slice(&prefix), key_slice(&from));
+    struct slice key, record;
+    char next[2 * CURSOR + 1] = "";
+    bool ok = true, more = false;
+    while (ok && (more = store_next(cursor, &key, &record)) && json_array_size(list) < limit) {
+        if (after.len && slice_equal(key, key_slice(&from)))
+            continue;
+        json_t *row = kept_event(id, record);
+        ok = row ? json_array_append_new(list, row) == 0
+                 : error_set(err, ERROR_CORRUPT, NULL, "an event of this customer is damaged");
+        sodium_bin2hex(next, sizeof next, (const unsigned char *)key.ptr + prefix.len, CURSOR);
+    }
+    store_walk_end(&cursor);
+    json_object_set_new(answer, "events", list);
+    json_object_set_new(answer, "next", more ? json_string(next) : json_null());
+    return ok && store_healthy(txn, err);
+}
+
+static json_t *get(struct uplift *uplift, struct store_txn *txn, const struct catalog *catalog,
+                   struct slice id, struct slice after, size_t limit, struct error *err)
+{
+    uint64_t customer = ledger_customer_number(txn, uplift->secret, id, false);
+    if (!customer) {
+        if (store_healthy(txn, err))
+            nothing_kept(err);
+        return NULL;
+    }
+    json_t *units = units_json(txn, customer, catalog, err);
+    if (!units)
+        return NULL;
+    json_t *answer = json_pack("{s:o, s:o}", "customer", text_json(id), "units", units);
+    if (!put_events(txn, customer, id, after, limit, answer, err)) {
+        json_decref(answer);
+        return NULL;
+    }
+    return answer;
+}
+
+json_t *uplift_customer_get(struct uplift *uplift, struct slice id, struct slice after,
+                            size_t limit, struct error *err)
+{
+    if (!check_id(id, err))
+        return NULL;
+    struct store_txn *txn = store_read(uplift->store, err);
+    if (!txn)
+        return NULL;
+    struct catalog *catalog = catalog_acquire(&uplift->catalog);
+    json_t *answer = get(uplift, txn, catalog, id, after, limit, err);
+    catalog_release(&uplift->catalog, catalog);
+    store_abort(&txn);
+    return answer;
+}
+
+/* --- erasure -------------------------------------------------------------------------------- */
+
+/* The figures of one variant over all epochs, of all customers: [0] counts them. */
+struct figures {
+    const struct unit *unit;
+    uint8_t variant;
+    struct tally *tallies; /* 0: customers; i + 1: the unit's i-th metric */
+};
+
+static bool add_figure(void *data, const struct tally_name *name, const struct tally *tally)
+{
+    struct figures *figures = data;
+    if (name->segment.len || name->bin || name->variant != figures->variant)
+        return true;
+    if (name->metric == 0)
+        tally_merge(&figures->tallies[0], tally);
+    for (size_t i = 0; i < figures->unit->metric_count; i++)
+        if (figures->unit->metrics[i].metric == name->metric)
+            tally_merge(&figures->tallies[i + 1], tally);
+    return true;
+}
+
+static bool read_figures(struct store_txn *txn, const struct ledger_held *held, struct arena *arena,
+                         struct tally **tallies, struct error *err)
+{
+    struct store_key prefix = {0};
+    key_u32(&prefix, held->experiment->number);
+    key_u16(&prefix, held->phase);
+    *tallies = arena_alloc(arena, (held->unit.metric_count + 1) * sizeof **tallies);
+    struct figures figures = {&held->unit,
+                              held->unit.variant < 0 ? TALLY_CROSSED : (uint8_t)held->unit.variant,
+                              *tallies};
+    return tally_each(txn, key_slice(&prefix), add_figure, &figures, err);
+}
+
+static json_t *customers_moved(const struct tally *before, const struct tally *after)
+{
+    return json_pack("{s:I, s:I}", "before", (json_int_t)before->n, "after", (json_int_t)after->n);
+}
+
+static json_t *moved_json(const struct ledger_held *held, const struct tally *before,
+                          const struct tally *after, const struct catalog *catalog)
+{
+    json_t *metrics = json_array();
+    for (size_t i = 0; i < held->unit.metric_count; i++) {
+        const struct tally *was = &before[i + 1], *is = &after[i + 1];
+        json_t *sum = json_pack("{s:o, s:o}", "before", json_figure(sum_value(&was->sum)), "after",
+                                json_figure(sum_value(&is->sum)));
+        if (held->unit.metrics[i].answered)
+            json_array_append_new(metrics,
+                                  json_pack("{s:o, s:o, s:O}", "metric",
+                                            metric_word(catalog, held->unit.metrics[i].metric),
+                                            "customers", customers_moved(was, is), "sum", sum));
+        json_decref(sum);
+    }
+    return json_pack("{s:s, s:i, s:s?, s:o, s:o}", "experiment", held->experiment->key, "phase",
+                     (int)held->phase, "variant", variant_key(held), "customers",
+                     customers_moved(before, after), "metrics", metrics);
+}
+
+struct erasure {
+    struct uplift *uplift;
+    const char *who;
+    struct slice id;
+    json_t *answer;
+};
+
+/* Erases, and makes the answer from the figures around it. NULL with *err. */
+static json_t *erase(struct uplift *uplift, struct ingest_run *run, struct slice id,
+                     const struct catalog *catalog, struct error *err)
+{
+    struct arena arena = {0};
+    struct ledger_held *held = NULL;
+    size_t count = 0;
+    uint64_t events = 0, customer = ledger_customer_number(run->txn, uplift->secret, id, false);
+    bool ok = ledger_units(run->txn, customer, catalog, &arena, &held, &count, err);
+    struct tally **before = arena_alloc(&arena, (count + 1) * sizeof *before), *after = NULL;
+    for (size_t i = 0; ok && i < count; i++)
+        ok = read_figures(run->txn, &held[i], &arena, &before[i], err);
+    ok = ok && ledger_erase(run->txn, run->tallies, uplift->secret, id, catalog, &events, err) &&
+         tally_set_flush(run->tallies, run->txn, err);
+    json_t *moved = json_array();
+    for (size_t i = 0; ok && i < count; i++) {
+        ok = read_figures(run->txn, &held[i], &arena, &after, err);
+        json_array_append_new(moved, moved_json(&held[i], before[i], after, catalog));
+    }
+    arena_release(&arena);
+    json_t *answer = json_pack("{s:I, s:I, s:o, s:s}", "events", (json_int_t)events, "units",
+                               (json_int_t)count, "moved", moved, "compaction", "due");
+    if (!ok)
+        json_decref(answer);
+    return ok ? answer : NULL;
+}
+
+/* Of the figures only how many: sums would tell what the customer did. */
+static void note_erasure(const struct erasure *erasure, struct ingest_run *run)
+{
+    unsigned char digest[16];
+    char hex[2 * sizeof digest + 1];
+    ledger_customer_digest(erasure->uplift->secret, erasure->id, digest);
+    sodium_bin2hex(hex, sizeof hex, digest, sizeof digest);
+    json_t *before = json_pack("{s:O, s:O}", "events", json_object_get(erasure->answer, "events"),
+                               "units", json_object_get(erasure->answer, "units"));
+    audit_append(run->txn, uplift_now(erasure->uplift), erasure->who, "customer.erase", hex, before,
+                 NULL);
+    json_decref(before);
+}
+
+static bool run_erasure(void *data, struct ingest_run *run, struct error *err)
+{
+    struct erasure *erasure = data;
+    struct catalog *catalog = catalog_acquire(&erasure->uplift->catalog);
+    erasure->answer = erase(erasure->uplift, run, erasure->id, catalog, err);
+    catalog_release(&erasure->uplift->catalog, catalog);
+    if (erasure->answer)
+        note_erasure(erasure, run);
+    return erasure->answer != NULL;
+}
+
+json_t *uplift_customer_erase(struct uplift *uplift, const char *who, struct slice id,
+                              struct error *err)
+{
+    struct erasure erasure = {.uplift = uplift, .who = who, .id = id};
+    if (!check_id(id, err))
+        return NULL;
+    if (ingest_call(uplift->ingest, run_erasure, &erasure, err))
+        return erasure.answer;
+    json_decref(erasure.answer);
+    return NULL;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A customer's data: all that is kept of one, and its erasure, for an open application.
+ *
+ * `id` is the customer's as events carry it: 1 to EVENT_CUSTOMER_MAX bytes of UTF-8, else
+ * ERROR_INVALID. Errors besides: ERROR_NOT_FOUND where nothing is kept; those of the store and of
+ * ingest. Any thread but the writer. */
+#ifndef UPLIFT_CORE_CUSTOMER_H
+#define UPLIFT_CORE_CUSTOMER_H
+
+#include <jansson.h>
+
+#include "core/error.h"
+#include "core/text.h"
+
+struct uplift;
+
+/* {"customer": the id as stored, "units": [{experiment, phase, variant (null: exposed to two),
+ * epoch, exposed_at, segments, metrics: [{metric, value, pre, den}]}], "events": [as they may be
+ * sent again, and when they were received], "next"}. Events come in the order of their own times,
+ * at most `limit` of them (1 to 1000) behind `after` ("" for the first; else a "next"); units with
+ * every page. New reference. */
+json_t *uplift_customer_get(struct uplift *uplift, struct slice id, struct slice after,
+                            size_t limit, struct error *err);
+
+/* Erases all that is kept, on disk when it returns. `who` and the numbers of events and units stay
+ * in the audit trail, with a keyed digest in place of the id. The answer says how figures moved:
+ * {"events", "units", "moved": [{experiment, phase, variant, customers: {before, after}, metrics:
+ * [{metric, customers: {before, after}, sum: {before, after}}]}], "compaction": "due"}; of each
+ * unit the figures of its variant (null: those exposed to two). New reference. */
+json_t *uplift_customer_erase(struct uplift *uplift, const char *who, struct slice id,
+                              struct error *err);
+
+#endif

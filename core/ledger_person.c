@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* All that is kept of one customer: read, or erased. */
+#include <stdlib.h>
+
+#include "core/ledger_parts.h"
+
+static bool damaged(const char *what, uint64_t customer, struct error *err)
+{
+    return error_set(err, ERROR_CORRUPT, NULL, "%s of customer number %llu is damaged", what,
+                     (unsigned long long)customer);
+}
+
+/* `rest` is the key behind the prefix of units. */
+static bool read_unit(struct slice rest, struct slice record, const struct catalog *catalog,
+                      struct arena *arena, struct ledger_held *held)
+{
+    uint32_t number;
+    if (!unkey_u32(&rest, &number) || !unkey_u16(&rest, &held->phase))
+        return false;
+    held->experiment = catalog_experiment_numbered(catalog, number);
+    return held->experiment &&
+           ledger_unit_decode(arena_slice(arena, record), held->experiment, arena, &held->unit);
+}
+
+bool ledger_units(struct store_txn *txn, uint64_t customer, const struct catalog *catalog,
+                  struct arena *arena, struct ledger_held **held, size_t *count, struct error *err)
+{
+    struct store_key prefix = ledger_key(customer, LEDGER_UNIT);
+    struct store_cursor *cursor = store_walk(txn, STORE_CUSTOMER, key_slice(&prefix), NO_SLICE);
+    struct slice key, record;
+    struct ledger_held *list = NULL;
+    size_t used = 0, room = 0;
+    bool ok = true;
+    while (ok && store_next(cursor, &key, &record)) {
+        if (used == room) {
+            struct ledger_held *more =
+                arena_alloc(arena, (room = room ? room * 2 : 8) * sizeof *more);
+            if (used)
+                memcpy(more, list, used * sizeof *more);
+            list = more;
+        }
+        struct slice rest = {key.ptr + prefix.len, key.len - prefix.len};
+        ok = read_unit(rest, record, catalog, arena, &list[used++]) ||
+             damaged("a unit", customer, err);
+    }
+    store_walk_end(&cursor);
+    if (!ok || !store_healthy(txn, err))
+        return false;
+    *held = list;
+    *count = used;
+    return true;
+}
+
+/* --- erasure -------------------------------------------------------------------------------- */
+
+/* What is read is lost with the first row that is deleted, so keys are gathered, so many at once.
+ */
+enum { AT_ONCE = 1000 };
+
+struct rows {
+    struct arena arena;
+    struct slice keys[AT_ONCE], seen[AT_ONCE]; /* of CUSTOMER and of SEEN */
+    size_t key_count, seen_count;
+};
+
+static bool gather_event(struct rows *rows, const unsigned char secret[32], uint64_t customer,
+                         struct slice key, struct slice record)
+{
+    struct event event;
+    unsigned char digest[16];
+    if (!event_decode(record, &event))
+        return false;
+    rows->keys[rows->key_count++] = arena_slice(&rows->arena, key);
+    if (event.timed)
+        return true;
+    ledger_seen_digest(secret, customer, &event, digest);
+    rows->seen[rows->seen_count++] =
+        arena_slice(&rows->arena, (struct slice){(const char *)digest, sizeof digest});
+    return true;
+}
+
+static bool gather_events(struct rows *rows, struct store_txn *txn, const unsigned char secret[32],
+                          uint64_t customer, struct error *err)
+{
+    struct store_key prefix = ledger_key(customer, LEDGER_EVENT);
+    struct store_cursor *cursor = store_walk(txn, STORE_CUSTOMER, key_slice(&prefix), NO_SLICE);
+    struct slice key, record;
+    bool ok = true;
+    while (ok && rows->key_count < AT_ONCE && store_next(cursor, &key, &record))
+        ok =
+            gather_event(rows, secret, customer, key, record) || damaged("an event", customer, err);
+    store_walk_end(&cursor);
+    return ok && store_healthy(txn, err);
+}
+
+static bool erase_events(struct store_txn *txn, const unsigned char secret[32], uint64_t customer,
+                         uint64_t *events, struct error *err)
+{
+    struct rows *rows = xcalloc(1, sizeof *rows);
+    bool ok = true, more = true;
+    for (*events = 0; ok && more; *events += rows->key_count) {
+        rows->key_count = rows->seen_count = 0;
+        ok = gather_events(rows, txn, secret, customer, err);
+        for (size_t i = 0; ok && i < rows->key_count; i++)
+            store_delete(txn, STORE_CUSTOMER, rows->keys[i]);
+        for (size_t i = 0; ok && i < rows->seen_count; i++)
+            store_delete(txn, STORE_SEEN, rows->seen[i]);
+        more = rows->key_count == AT_ONCE;
+        arena_release(&rows->arena);
+    }
+    free(rows);
+    return ok;
+}
+
+static void erase_units(struct store_txn *txn, struct tally_set *tallies, uint64_t customer,
+                        const struct ledger_held *held, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint32_t experiment = held[i].experiment->number;
+        struct store_key key = ledger_unit_key(customer, experiment, held[i].phase);
+        ledger_unit_count(tallies, experiment, held[i].phase, &held[i].unit, NULL);
+        store_delete(txn, STORE_CUSTOMER, key_slice(&key));
+    }
+}
+
+static void note_compaction_due(struct store_txn *txn)
+{
+    store_put(txn, STORE_META, slice_of("compaction-due"), slice_of("erasure"));
+}
+
+bool ledger_erase(struct store_txn *txn, struct tally_set *tallies, const unsigned char secret[32],
+                  struct slice id, const struct catalog *catalog, uint64_t *events,
+                  struct error *err)
+{
+    uint64_t customer = ledger_customer_number(txn, secret, id, false);
+    if (!customer)
+        return store_healthy(txn, err) &&
+               error_set(err, ERROR_NOT_FOUND, NULL, "nothing is kept of this customer");
+    struct arena arena = {0};
+    struct ledger_held *held = NULL;
+    size_t count = 0;
+    bool ok = ledger_units(txn, customer, catalog, &arena, &held, &count, err);
+    if (ok)
+        erase_units(txn, tallies, customer, held, count);
+    ok = ok && erase_events(txn, secret, customer, events, err);
+    if (ok) {
+        ledger_customer_forget(txn, secret, id, customer);
+        note_compaction_due(txn);
+    }
+    arena_release(&arena);
+    return ok && store_healthy(txn, err);
+}
