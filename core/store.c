@@ -11,11 +11,13 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/store_parts.h"
 
-enum { READERS_MAX = 1024, SHUT = -(1 << 30), GATE_TRIES = 10000 };
+enum { READERS_MAX = 1024, SHUT = -(1 << 30) };
+enum { PATIENCE_LEAST = 16, PATIENCE_MOST = 2048 }; /* ms */
 static const size_t default_map = (size_t)1 << 40;
 static const size_t least_map = (size_t)1 << 30;
 
@@ -33,7 +35,7 @@ const char *store_table_name(enum store_table table)
 /* --- errors --------------------------------------------------------------------------------- */
 
 /* The codes of LMDB and of the guard become ours here and nowhere else. */
-static bool fail(int code, const char *what, struct error *err)
+bool store_fail(int code, const char *what, struct error *err)
 {
     switch (code) {
     case MDB_MAP_FULL:
@@ -75,7 +77,7 @@ static bool fail_txn(const struct store_txn *txn, struct error *err)
     snprintf(what, sizeof what, "the store's table '%s'", table_names[txn->where]);
     if (txn->failed == STORE_DAMAGED)
         return error_set(err, ERROR_CORRUPT, NULL, "%s is damaged: %s", what, txn->why);
-    return fail(txn->failed, what, err);
+    return store_fail(txn->failed, what, err);
 }
 
 bool txn_note(struct store_txn *txn, enum store_table table, int code, int harmless)
@@ -130,6 +132,31 @@ static bool lock_folder(struct store *store, struct error *err)
     return error_set_errno(err, ERROR_IO, store->folder, "cannot be locked");
 }
 
+/* Each process that reads beside the server holds a lock on this file; without it, in a folder that
+ * is read-only, nobody compacts either. */
+static bool open_readers(struct store *store, struct error *err)
+{
+    char path[PATH_LENGTH];
+    path_in(store, "uplift.readers", path);
+    store->readers_file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (store->readers_file < 0)
+        store->readers_file = open(path, O_RDONLY | O_CLOEXEC);
+    if (store->readers_file < 0 && (!store->reader || (errno != ENOENT && errno != EROFS)))
+        return error_set_errno(err, ERROR_IO, path, "cannot be opened");
+    return !store->reader || store->readers_file < 0 || flock(store->readers_file, LOCK_SH) == 0 ||
+           error_set_errno(err, ERROR_IO, path, "cannot be locked");
+}
+
+bool store_readers_out(struct store *store)
+{
+    return flock(store->readers_file, LOCK_EX | LOCK_NB) == 0;
+}
+
+void store_readers_in(struct store *store)
+{
+    flock(store->readers_file, LOCK_UN);
+}
+
 /* Each commit writes the meta page whose number is that of the transaction modulo 2, so the two
  * are one transaction apart: LMDB takes the newer one, whatever became of the other's number. */
 static bool metas_agree(int file)
@@ -147,15 +174,20 @@ static bool metas_agree(int file)
                       (a.transaction + 1 == b.transaction || b.transaction + 1 == a.transaction)));
 }
 
+/* A writer in another process may come between the two pages, but not every time. */
 static bool check_file(const struct store *store, struct error *err)
 {
     char path[PATH_LENGTH];
     struct stat info = {0};
-    path_in(store, "data.mdb", path);
+    path_in(store, STORE_FILE, path);
     int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0 && errno == ENOENT && store->reader)
+        return error_set(err, ERROR_NOT_FOUND, store->folder, "there is no store");
     if (file < 0)
         return errno == ENOENT || error_set_errno(err, ERROR_IO, path, "cannot be opened");
     bool ok = fstat(file, &info) == 0 && (info.st_size == 0 || metas_agree(file));
+    for (int tries = 0; !ok && store->reader && tries < 100; tries++)
+        ok = metas_agree(file);
     close(file);
     return ok || error_set(err, ERROR_CORRUPT, path, "is damaged at its beginning, or no store");
 }
@@ -229,6 +261,11 @@ static bool find_map(struct store *store, const void *inside)
     if (maps)
         fclose(maps);
     return store->map != NULL;
+}
+
+size_t store_map_for(size_t used)
+{
+    return (used + used / 2 + ((size_t)16 << 20)) & ~(size_t)0xffff;
 }
 
 /* --- opening -------------------------------------------------------------------------------- */
@@ -356,7 +393,7 @@ static bool read_file(struct store *store, struct opening *opening, struct error
     GUARDED(code, read_schema(store, opening));
     if (code == 0)
         GUARDED(code, open_tables(store));
-    return code == 0 || fail(code, "cannot read the store", err);
+    return code == 0 || store_fail(code, "cannot read the store", err);
 }
 
 /* Opens the environment and all that goes with it; used again whenever the file was changed. */
@@ -367,7 +404,7 @@ static bool open_all(struct store *store, struct error *err)
         return false;
     int code = open_env(store);
     if (code)
-        return fail(code, "cannot open the store", err);
+        return store_fail(code, "cannot open the store", err);
     if (!read_file(store, &opening, err))
         return false;
     if (opening.fresh && !store->reader &&
@@ -388,7 +425,7 @@ static bool open_all(struct store *store, struct error *err)
 static struct store *store_new(const char *folder, struct error *err)
 {
     struct store *store = xcalloc(1, sizeof *store);
-    store->lock_file = -1;
+    store->lock_file = store->readers_file = -1;
     pthread_mutex_init(&store->writing, NULL);
     pthread_mutex_init(&store->gate, NULL);
     pthread_cond_init(&store->opened, NULL);
@@ -406,15 +443,31 @@ struct store *store_open(const char *folder, size_t map_bytes, struct error *err
     struct store *store = store_new(folder, err);
     if (!store)
         return NULL;
+    char part[PATH_LENGTH];
     store->map_bytes = map_bytes;
-    if (!lock_folder(store, err) || !open_all(store, err))
+    path_in(store, STORE_PART, part);
+    if (!lock_folder(store, err) || !open_readers(store, err) ||
+        (unlink(part) != 0 && errno != ENOENT && errno != EROFS) || !open_all(store, err)) {
+        error_set(err, ERROR_IO, folder, "cannot be opened");
+        store_close(&store);
+    }
+    return store;
+}
+
+struct store *store_open_reader(const char *folder, struct error *err)
+{
+    struct store *store = store_new(folder, err);
+    if (!store)
+        return NULL;
+    store->reader = true;
+    if (!open_readers(store, err) || !open_all(store, err))
         store_close(&store);
     return store;
 }
 
 /* Where a fault left LMDB's writer in an unknown state, the environment is left to the system: its
  * lock is held for ever, and memory of a held lock must stay. */
-static void close_env(struct store *store)
+void store_close_env(struct store *store)
 {
     if (store->env && !atomic_load(&store->broken))
         mdb_env_close(store->env);
@@ -427,9 +480,11 @@ void store_close(struct store **store)
 {
     if (!*store)
         return;
-    close_env(*store);
+    store_close_env(*store);
     if ((*store)->lock_file >= 0)
         close((*store)->lock_file);
+    if ((*store)->readers_file >= 0)
+        close((*store)->readers_file);
     pthread_cond_destroy(&(*store)->opened);
     pthread_mutex_destroy(&(*store)->gate);
     pthread_mutex_destroy(&(*store)->writing);
@@ -441,10 +496,29 @@ void store_close(struct store **store)
 /* --- the gate ------------------------------------------------------------------------------- */
 
 /* Transactions pass the gate; where the environment is changed for another it is shut, and waits
- * until none is inside. A read-write lock would do the same but for this: it must be given back by
- * the thread that took it, and a read may end in another thread. */
+ * until none is inside. A read-write lock would do the same but for two things: it must be given
+ * back by the thread that took it, and a read may end in another thread; and a thread inside may
+ * enter once more, which must not wait for ever. So who comes while the gate is closing waits for
+ * some time only, and then goes in. */
+static void gate_wait(struct store *store, int patience)
+{
+    struct timespec end;
+    int code = 0;
+    clock_gettime(CLOCK_REALTIME, &end);
+    end.tv_nsec += patience % 1000 * 1000000L;
+    end.tv_sec += patience / 1000 + end.tv_nsec / 1000000000L;
+    end.tv_nsec %= 1000000000L;
+    pthread_mutex_lock(&store->gate);
+    while (atomic_load(&store->closing) && code == 0)
+        code = pthread_cond_timedwait(&store->opened, &store->gate, &end);
+    pthread_mutex_unlock(&store->gate);
+}
+
 static void gate_enter(struct store *store)
 {
+    int patience = atomic_load(&store->closing);
+    if (patience)
+        gate_wait(store, patience);
     while (atomic_fetch_add(&store->inside, 1) < 0) {
         atomic_fetch_sub(&store->inside, 1);
         pthread_mutex_lock(&store->gate);
@@ -459,17 +533,30 @@ static void gate_leave(struct store *store)
     atomic_fetch_sub(&store->inside, 1);
 }
 
-/* A thread inside may enter once more, so the gate is not shut while waiting: it is tried. */
-bool store_shut(struct store *store)
+static bool try_to_shut(struct store *store, int milliseconds)
 {
     const struct timespec pause = {.tv_nsec = 1000000};
-    for (int tries = 0; tries < GATE_TRIES; tries++) {
+    bool shut = false;
+    atomic_store(&store->closing, milliseconds);
+    for (int i = 0; !shut && i < milliseconds; i++) {
         int_fast64_t none = 0;
-        if (atomic_compare_exchange_strong(&store->inside, &none, SHUT))
-            return true;
-        nanosleep(&pause, NULL);
+        shut = atomic_compare_exchange_strong(&store->inside, &none, SHUT);
+        if (!shut)
+            nanosleep(&pause, NULL);
     }
-    return false;
+    pthread_mutex_lock(&store->gate);
+    atomic_store(&store->closing, 0);
+    pthread_cond_broadcast(&store->opened);
+    pthread_mutex_unlock(&store->gate);
+    return shut;
+}
+
+bool store_shut(struct store *store)
+{
+    bool shut = false;
+    for (int patience = PATIENCE_LEAST; !shut && patience <= PATIENCE_MOST; patience *= 2)
+        shut = try_to_shut(store, patience);
+    return shut;
 }
 
 void store_unshut(struct store *store)
@@ -511,10 +598,10 @@ static int begin_txn(struct store_txn *txn, unsigned flags)
 
 bool store_reopen(struct store *store, struct error *err)
 {
-    close_env(store);
+    store_close_env(store);
     if (open_all(store, err))
         return true;
-    close_env(store);
+    store_close_env(store);
     return false;
 }
 
@@ -543,7 +630,7 @@ static struct store_txn *begin(struct store *store, unsigned flags, bool inner, 
         atomic_store(&store->broken, true);
     if (code) {
         free(txn);
-        fail(code, "cannot begin a transaction", err);
+        store_fail(code, "cannot begin a transaction", err);
         return NULL;
     }
     if (txn->writes) {
@@ -588,7 +675,8 @@ bool store_commit(struct store_txn **txn, struct error *err)
     int code;
     if (ok) {
         GUARDED(code, commit_at(*txn));
-        ok = txn_note(*txn, STORE_META, code, 0) || fail(code, "cannot write to the store", err);
+        ok = txn_note(*txn, STORE_META, code, 0) ||
+             store_fail(code, "cannot write to the store", err);
     } else {
         store_healthy(*txn, err);
     }

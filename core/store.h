@@ -49,6 +49,10 @@ struct store_txn;
 /* Opens the folder, made with mode 0700 where it is new, and locks it against other processes.
  * `map_bytes` bounds the size on disk (0: 1 TiB of addresses, so the disk is the bound). */
 struct store *store_open(const char *folder, size_t map_bytes, struct error *err);
+/* For reading alone, beside a server that has the folder open, in another process. Of what that
+ * commits later, transactions begun later see it. ERROR_NOT_FOUND where there is no store. While it
+ * is open the server does not compact. */
+struct store *store_open_reader(const char *folder, struct error *err);
 /* All transactions must have ended. */
 void store_close(struct store **store);
 
@@ -100,6 +104,26 @@ void store_size(struct store *store, uint64_t *used, uint64_t *file, uint64_t *b
 
 /* Bytes that are free on its disk, for whom the process runs as; 0 where that cannot be told. */
 uint64_t store_disk_free(struct store *store);
+
+/* --- copies (store_copy.c) ------------------------------------------------------------------ */
+
+/* Copies a snapshot into a folder that is new or empty, while everything goes on: each row
+ * verified, pages full, nothing of what was deleted, in constant memory. It is there whole and on
+ * disk, or not at all. *bytes: of keys and values. ERROR_CONFLICT where the folder is not empty. */
+bool store_copy(struct store *store, const char *folder, uint64_t *bytes, struct error *err);
+
+/* Puts such a copy in the place of the store, so that bytes of deleted rows are no longer in its
+ * file. Reads go on but for the moment of the change, writes wait until it is over; a crash leaves
+ * the old file or the new one. Not within a transaction. *before and *after: bytes on disk.
+ * ERROR_BUSY, to be tried again: another process reads, or reads never paused. Takes the note off.
+ */
+bool store_compact(struct store *store, uint64_t *before, uint64_t *after, struct error *err);
+/* Notes in a transaction that deletes what must not stay in the file that a compaction is due,
+ * since `now` (ms) unless one was due already. The server compacts a day later (--compact-hours).
+ */
+void store_compaction_note(struct store_txn *txn, int64_t now);
+/* Since when one is due (ms); 0: none is. */
+bool store_compaction_due(struct store *store, int64_t *since, struct error *err);
 
 /* Keys are built left to right: integers big-endian, so that order of bytes is order of numbers;
  * text ends in a zero byte and must not hold one. Too long a key is a broken promise. */

@@ -5,6 +5,7 @@
  * store_row.c    rows: get, put, delete, walks
  * store_sum.c    checksums of rows, sums of groups of rows
  * store_page.c   pages before they are changed
+ * store_copy.c   copies, compaction
  * store_guard.c  faults in the map
  * store_key.c    the codec of keys */
 #ifndef UPLIFT_CORE_STORE_PARTS_H
@@ -37,6 +38,9 @@ struct meta {
     uint64_t last_page, transaction;
 };
 
+#define STORE_FILE "data.mdb"
+#define STORE_PART "data.mdb.new" /* a copy that is not whole yet */
+
 #define NO_TABLE ((MDB_dbi)UINT32_MAX)
 
 struct store {
@@ -44,12 +48,14 @@ struct store {
     size_t map_bytes;              /* set at open: as asked for */
     bool reader;                   /* set at open: for reading alone */
     int lock_file;                 /* set at open */
+    int readers_file;              /* set at open: locked by each process that reads */
     MDB_env *env;                  /* changes while the gate is shut; NULL: could not be reopened */
     MDB_dbi tables[STORE_TABLES];  /* with env */
     const char *map;               /* with env: where LMDB mapped the file */
     size_t map_size, page;         /* with env: bytes of the map and of a page */
     atomic_bool broken;            /* a fault in a write: no more writes */
     atomic_int_fast64_t inside;    /* the gate: transactions, or below 0 while it is shut */
+    atomic_int closing;            /* the gate: for so many ms who comes waits; 0: it is open */
     pthread_mutex_t gate;          /* for `opened` */
     pthread_cond_t opened;
     pthread_mutex_t writing; /* held by the one who writes */
@@ -96,10 +102,19 @@ int txn_damaged(struct store_txn *txn, const char *why);
 bool txn_holds(const struct store_txn *txn, const void *bytes, size_t size);
 
 const char *store_table_name(enum store_table table);
-/* Shuts the gate when no transaction is inside; false where some always were, for ten seconds. */
+/* LMDB's codes and the guard's made ours; returns false. */
+bool store_fail(int code, const char *what, struct error *err);
+/* Addresses for a file that will hold at most so many bytes of pages. */
+size_t store_map_for(size_t used);
+/* Keeps readers of other processes out for a moment; false while there is one. */
+bool store_readers_out(struct store *store);
+void store_readers_in(struct store *store);
+/* Shuts the gate when no transaction is inside; false where one always was, for four seconds. */
 bool store_shut(struct store *store);
 void store_unshut(struct store *store);
-/* Closes the environment and opens what the folder has now. The gate is shut. */
+/* Closes the environment. The gate is shut. */
+void store_close_env(struct store *store);
+/* Closes it and opens what the folder has now. The gate is shut. */
 bool store_reopen(struct store *store, struct error *err);
 
 /* --- store_sum.c ---------------------------------------------------------------------------- */
@@ -150,5 +165,27 @@ bool pages_looked_at(const struct store_txn *txn, const void *inside);
 /* In a read, with the meta page that LMDB did not choose: that it is the older one. A changed
  * number may hide the last transaction, but what that one wrote says when it did. */
 int pages_older(struct store_txn *txn);
+
+/* --- store_copy.c --------------------------------------------------------------------------- */
+
+/* A fresh file that rows are put into, table by table and in order of their keys. */
+struct copier {
+    MDB_env *env;
+    MDB_txn *txn;
+    MDB_dbi tables[STORE_TABLES];
+    MDB_cursor *cursors[STORE_TABLES];
+    size_t pending; /* bytes in the transaction */
+    uint64_t bytes;
+};
+
+/* All of these give LMDB's code. */
+int copier_open(struct copier *copier, const char *path, size_t map);
+/* The value has its checksum. */
+int copier_put(struct copier *copier, enum store_table table, MDB_val key, MDB_val value);
+/* Writes the head over the other rows of META, whose sum this is, and syncs. */
+int copier_finish(struct copier *copier, const struct store_sum *meta);
+void copier_close(struct copier *copier);
+/* Renames and syncs the folder. */
+bool store_publish(const char *from, const char *to, const char *folder, struct error *err);
 
 #endif

@@ -1,14 +1,20 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The store: what is committed is there after reopening and nothing else is, keys sort as their
  * numbers do, one process at a time, and a full map refuses writes and goes on reading. */
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
+#include <stdatomic.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -483,6 +489,323 @@ static void test_store__walks_a_prefix_in_order_of_numbers(void **state)
     store_close(&store);
 }
 
+/* --- a disk that fails ----------------------------------------------------------------------- */
+
+/* LMDB's writes of its root come here first. */
+static bool root_fails;
+
+ssize_t pwrite(int file, const void *bytes, size_t size, off_t at)
+{
+    if (root_fails && at < 8192) {
+        errno = EIO;
+        return -1;
+    }
+    return syscall(SYS_pwrite64, file, bytes, size, at);
+}
+
+static bool put_one(struct store *store, const char *key, struct error *err)
+{
+    struct store_txn *txn = store_write(store, err);
+    if (!txn)
+        return false;
+    store_put(txn, STORE_META, slice_of(key), slice_of("1"));
+    return store_commit(&txn, err);
+}
+
+static void test_store__takes_writes_again_when_the_disk_does(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct store *store = open_store(0);
+    assert_true(put_one(store, "before", &err));
+    root_fails = true;
+    for (int i = 0; i < 3; i++) {
+        error_clear(&err);
+        assert_false(put_one(store, "lost", &err));
+        assert_int_equal(err.code, ERROR_IO);
+        assert_true(holds(store, "before", "1"));
+    }
+    root_fails = false;
+    error_clear(&err);
+    assert_true(put_one(store, "after", &err));
+    assert_true(holds(store, "before", "1"));
+    assert_true(holds(store, "after", "1"));
+    assert_false(holds(store, "lost", "1"));
+    store_close(&store);
+}
+
+/* --- copies ---------------------------------------------------------------------------------- */
+
+/* A sum of all rows but the head, and that all is well with them. */
+static uint64_t digest(struct store *store)
+{
+    uint64_t hash = 0;
+    struct slice key, value;
+    struct store_txn *txn = begin(store, false);
+    for (enum store_table table = 0; table < STORE_TABLES; table++) {
+        struct store_cursor *cursor = store_walk(txn, table, NO_SLICE, NO_SLICE);
+        while (store_next(cursor, &key, &value))
+            if (!slice_is(key, sum_head_name))
+                hash = hash * 31 + hash64(key.ptr, key.len) * 7 + hash64(value.ptr, value.len);
+        store_walk_end(&cursor);
+    }
+    assert_true(store_healthy(txn, &(struct error){0}));
+    store_abort(&txn);
+    return hash;
+}
+
+/* Rows from..to-1 of two tables, some of them too large for a page. */
+static void put_rows(struct store *store, uint32_t from, uint32_t to, const char *text)
+{
+    struct store_txn *txn = begin(store, true);
+    char *large = xcalloc(9000, 1);
+    for (uint32_t i = from; i < to; i++) {
+        struct store_key key = {0};
+        key_u32(&key, i);
+        key_u16(&key, 1);
+        key_text(&key, slice_of(text));
+        snprintf(large, 9000, "%s %u", text, (unsigned)i);
+        store_put(txn, STORE_CUSTOMER, key_slice(&key), slice_of(large));
+        if (i % 50 == 0)
+            store_put(txn, STORE_LOOK, key_slice(&key), (struct slice){large, 9000});
+    }
+    free(large);
+    commit(&txn);
+}
+
+static void delete_rows(struct store *store, uint32_t from, uint32_t to, const char *text)
+{
+    struct store_txn *txn = begin(store, true);
+    for (uint32_t i = from; i < to; i++) {
+        struct store_key key = {0};
+        key_u32(&key, i);
+        key_u16(&key, 1);
+        key_text(&key, slice_of(text));
+        assert_true(store_delete(txn, STORE_CUSTOMER, key_slice(&key)));
+        if (i % 50 == 0)
+            assert_true(store_delete(txn, STORE_LOOK, key_slice(&key)));
+    }
+    store_compaction_note(txn, 77);
+    store_compaction_note(txn, 88);
+    commit(&txn);
+}
+
+static void test_store__a_copy_is_the_same_and_whole(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    char to[FOLDER_MAX + 16];
+    uint64_t bytes = 0;
+    snprintf(to, sizeof to, "%s/copy", folder);
+    struct store *store = open_store(0);
+    put_rows(store, 0, 3000, "kept");
+    put_rows(store, 3000, 6000, "gone");
+    delete_rows(store, 3000, 6000, "gone");
+    uint64_t expected = digest(store);
+    assert_true(store_copy(store, to, &bytes, &err));
+    assert_true(bytes > 3000 * 10);
+    assert_false(store_copy(store, to, &bytes, &err));
+    assert_int_equal(err.code, ERROR_CONFLICT);
+    error_clear(&err);
+    put_rows(store, 6000, 6001, "later");
+    store_close(&store);
+    store = store_open(to, 0, &err);
+    assert_string_equal(err.message, "");
+    assert_true(digest(store) == expected);
+    put_rows(store, 6000, 6001, "later");
+    uint64_t later = digest(store);
+    store_close(&store);
+    store = open_store(0);
+    assert_true(digest(store) == later);
+    store_close(&store);
+}
+
+static void test_store__a_damaged_one_is_not_copied(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    char to[FOLDER_MAX + 16];
+    uint64_t bytes = 0;
+    snprintf(to, sizeof to, "%s/copy", folder);
+    struct store *store = open_store(0);
+    put_rows(store, 0, 1000, "a row of many");
+    store_close(&store);
+    assert_true(flip("a row of many 777") > 0);
+    store = open_store(0);
+    assert_false(store_copy(store, to, &bytes, &err));
+    assert_int_equal(err.code, ERROR_CORRUPT);
+    assert_int_equal(access(to, F_OK), -1);
+    store_close(&store);
+}
+
+static void test_store__compaction_leaves_nothing_of_what_was_deleted(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    uint64_t before = 0, after = 0;
+    int64_t since = 0;
+    struct store *store = open_store(0);
+    put_rows(store, 0, 3000, "kept");
+    put_rows(store, 3000, 6000, "somebody");
+    assert_true(store_compaction_due(store, &since, &err) && since == 0);
+    delete_rows(store, 3000, 6000, "somebody");
+    assert_true(store_compaction_due(store, &since, &err) && since == 77);
+    uint64_t expected = digest(store);
+    assert_true(flip("somebody") > 0); /* free pages have it, and nobody reads those */
+    assert_true(digest(store) == expected);
+    assert_true(store_compact(store, &before, &after, &err));
+    assert_true(after < before);
+    assert_int_equal(flip("omebody"), 0);
+    assert_true(store_compaction_due(store, &since, &err) && since == 0);
+    put_rows(store, 0, 3000, "kept");
+    assert_true(put_one(store, "more", &err));
+    uint64_t then = digest(store);
+    store_close(&store);
+    store = open_store(0);
+    assert_true(digest(store) == then);
+    assert_true(store_compact(store, &before, &after, &err));
+    assert_true(digest(store) == then);
+    store_close(&store);
+}
+
+struct reading {
+    struct store *store;
+    atomic_bool over;
+    atomic_int reads;
+};
+
+/* What is read at any time is the whole of some transaction: 300 rows each. */
+static void *read_on(void *data)
+{
+    struct reading *reading = data;
+    while (!atomic_load(&reading->over)) {
+        struct slice key, value;
+        struct error err = {0};
+        int rows = 0;
+        struct store_txn *txn = store_read(reading->store, &err);
+        if (!txn)
+            error_fatal("%s", err.message);
+        struct store_cursor *cursor = store_walk(txn, STORE_CUSTOMER, NO_SLICE, NO_SLICE);
+        while (store_next(cursor, &key, &value))
+            rows++;
+        store_walk_end(&cursor);
+        if (!store_healthy(txn, &err) || rows % 300)
+            error_fatal("%d rows: %s", rows, err.message);
+        store_abort(&txn);
+        atomic_fetch_add(&reading->reads, 1);
+    }
+    return NULL;
+}
+
+static void *compact_on(void *data)
+{
+    struct reading *reading = data;
+    while (!atomic_load(&reading->over)) {
+        uint64_t before, after;
+        struct error err = {0};
+        if (!store_compact(reading->store, &before, &after, &err) && err.code != ERROR_BUSY)
+            error_fatal("%s", err.message);
+        nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL); /* locks are not fair */
+    }
+    return NULL;
+}
+
+static void test_store__compacts_while_others_read_and_write(void **state)
+{
+    (void)state;
+    struct reading reading = {.store = open_store(0)};
+    pthread_t readers[2], compactor;
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&readers[i], NULL, read_on, &reading), 0);
+    assert_int_equal(pthread_create(&compactor, NULL, compact_on, &reading), 0);
+    for (uint32_t i = 0; i < 40; i++)
+        put_rows(reading.store, i * 300, i * 300 + 300, "row");
+    while (atomic_load(&reading.reads) < 20)
+        sched_yield();
+    atomic_store(&reading.over, true);
+    for (int i = 0; i < 2; i++)
+        pthread_join(readers[i], NULL);
+    pthread_join(compactor, NULL);
+    struct store_txn *txn = begin(reading.store, false);
+    assert_int_equal(store_count(txn, STORE_CUSTOMER), 40 * 300);
+    store_abort(&txn);
+    store_close(&reading.store);
+}
+
+/* Tells and waits, byte by byte, with another process. */
+static void meet(int to, int from)
+{
+    char byte = 0;
+    if (write(to, &byte, 1) != 1 || read(from, &byte, 1) != 1)
+        _exit(9);
+}
+
+static void read_beside(int to, int from)
+{
+    struct error err = {0};
+    struct store *reader = store_open_reader(folder, &err);
+    if (!reader || !holds(reader, "a", "1") || holds(reader, "b", "1"))
+        _exit(1);
+    meet(to, from);
+    if (!holds(reader, "b", "1"))
+        _exit(2);
+    meet(to, from);
+    store_close(&reader);
+    _exit(0);
+}
+
+static void test_store__another_process_reads_beside(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    uint64_t before, after;
+    int there[2], back[2], status = 1;
+    assert_null(store_open_reader(folder, &err));
+    assert_int_equal(err.code, ERROR_NOT_FOUND);
+    error_clear(&err);
+    assert_int_equal(pipe(there) | pipe(back), 0);
+    pid_t child = fork(); /* before LMDB is open, which may not be used on both sides */
+    if (child == 0) {
+        char byte;
+        if (read(there[0], &byte, 1) != 1)
+            _exit(8);
+        read_beside(back[1], there[0]);
+    }
+    struct store *store = open_store(0);
+    assert_true(put_one(store, "a", &err));
+    meet(there[1], back[0]);
+    assert_true(put_one(store, "b", &err));
+    assert_false(store_compact(store, &before, &after, &err));
+    assert_int_equal(err.code, ERROR_BUSY);
+    error_clear(&err);
+    meet(there[1], back[0]);
+    assert_true(write(there[1], "", 1) == 1);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_true(store_compact(store, &before, &after, &err));
+    assert_true(holds(store, "b", "1"));
+    store_close(&store);
+    for (int i = 0; i < 2; i++) {
+        close(there[i]);
+        close(back[i]);
+    }
+}
+
+static void test_store__half_a_copy_is_cleared_away(void **state)
+{
+    (void)state;
+    char path[FOLDER_MAX + 16];
+    struct store *store = open_store(0);
+    store_close(&store);
+    snprintf(path, sizeof path, "%s/" STORE_PART, folder);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fclose(file);
+    store = open_store(0);
+    assert_int_equal(access(path, F_OK), -1);
+    store_close(&store);
+}
+
 static void test_key__reads_back_what_was_written(void **state)
 {
     (void)state;
@@ -531,6 +854,13 @@ int main(void)
         each(test_store__a_file_that_is_no_store_is_named_so),
         each(test_store__a_full_map_refuses_writes_and_goes_on_reading),
         each(test_store__the_first_error_sticks),
+        each(test_store__takes_writes_again_when_the_disk_does),
+        each(test_store__a_copy_is_the_same_and_whole),
+        each(test_store__a_damaged_one_is_not_copied),
+        each(test_store__compaction_leaves_nothing_of_what_was_deleted),
+        each(test_store__compacts_while_others_read_and_write),
+        each(test_store__another_process_reads_beside),
+        each(test_store__half_a_copy_is_cleared_away),
         each(test_store__walks_a_prefix_in_order_of_numbers),
         cmocka_unit_test(test_key__reads_back_what_was_written),
     };
