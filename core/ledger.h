@@ -106,7 +106,8 @@ uint64_t ledger_last_customer(struct store_txn *txn);
 /* How many customers there are. */
 uint64_t ledger_customer_count(struct store_txn *txn);
 
-/* All units of a customer as they are stored, in the arena. ERROR_CORRUPT where one is damaged. */
+/* All units of a customer as they are counted in the tallies, in the arena; none while the customer
+ * waits to be counted afresh (recount.h). ERROR_CORRUPT where one is damaged. */
 struct ledger_held {
     const struct experiment *experiment; /* lives as long as the catalog */
     uint16_t phase;

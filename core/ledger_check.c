@@ -6,11 +6,9 @@
 
 /* --- counting afresh ------------------------------------------------------------------------ */
 
-enum { AT_ONCE = 1000 };
+enum { AT_ONCE = LEDGER_AT_ONCE };
 
-/* Takes out up to AT_ONCE rows of those with this prefix that `unwanted` (NULL: every row is) says
- * yes to; an empty value is one that cannot be read. Returns how many. */
-static size_t take_out(struct store_txn *txn, enum store_table table, struct slice prefix,
+size_t ledger_take_out(struct store_txn *txn, enum store_table table, struct slice prefix,
                        bool (*unwanted)(struct slice value))
 {
     struct slice keys[AT_ONCE], key, value;
@@ -38,7 +36,7 @@ bool ledger_drop_tallies(struct store_txn *txn, size_t most)
 {
     size_t count = AT_ONCE;
     for (size_t taken = 0; count == AT_ONCE && taken < most; taken += count)
-        count = take_out(txn, STORE_TALLY, NO_SLICE, NULL);
+        count = ledger_take_out(txn, STORE_TALLY, NO_SLICE, NULL);
     return count == AT_ONCE;
 }
 
@@ -51,14 +49,14 @@ bool ledger_customer_afresh(struct store_txn *txn, struct tally_set *tallies, ui
                      events = ledger_key(customer, LEDGER_EVENT);
     char line[128];
     for (size_t count = AT_ONCE; count == AT_ONCE;) {
-        count = take_out(txn, STORE_CUSTOMER, key_slice(&events), is_unreadable);
+        count = ledger_take_out(txn, STORE_CUSTOMER, key_slice(&events), is_unreadable);
         if (count == 0 || !report)
             continue;
         snprintf(line, sizeof line, "customer number %llu: %zu events cannot be read: taken out",
                  (unsigned long long)customer, count);
         report(data, line);
     }
-    while (take_out(txn, STORE_CUSTOMER, key_slice(&units), NULL) == AT_ONCE) {
+    while (ledger_take_out(txn, STORE_CUSTOMER, key_slice(&units), NULL) == AT_ONCE) {
     }
     return ledger_customer(txn, tallies, customer, catalog, err);
 }

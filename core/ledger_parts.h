@@ -19,6 +19,12 @@ enum { LEDGER_RECORD_MAX = 64 << 10 };
 struct store_key ledger_key(uint64_t customer, uint8_t kind);
 struct store_key ledger_unit_key(uint64_t customer, uint32_t experiment, uint16_t phase);
 
+/* Takes out up to LEDGER_AT_ONCE rows of those with this prefix that `unwanted` (NULL: every row
+ * is) says yes to; an empty value is one that cannot be read. Returns how many. */
+enum { LEDGER_AT_ONCE = 1000 };
+size_t ledger_take_out(struct store_txn *txn, enum store_table table, struct slice prefix,
+                       bool (*unwanted)(struct slice value));
+
 /* Deletes the customer's id, and sees to it that the number is not given again. */
 void ledger_customer_forget(struct store_txn *txn, const unsigned char secret[32], struct slice id,
                             uint64_t customer);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "core/ledger_parts.h"
+#include "core/recount.h"
 
 static bool damaged(const char *what, uint64_t customer, struct error *err)
 {
@@ -30,8 +31,8 @@ bool ledger_units(struct store_txn *txn, uint64_t customer, const struct catalog
     struct slice key, record;
     struct ledger_held *list = NULL;
     size_t used = 0, room = 0;
-    bool ok = true;
-    while (ok && store_next(cursor, &key, &record)) {
+    bool ok = true, counted = customer < recount_uncounted(txn);
+    while (ok && counted && store_next(cursor, &key, &record)) {
         if (used == room) {
             struct ledger_held *more =
                 arena_alloc(arena, (room = room ? room * 2 : 8) * sizeof *more);
@@ -53,13 +54,10 @@ bool ledger_units(struct store_txn *txn, uint64_t customer, const struct catalog
 
 /* --- erasure -------------------------------------------------------------------------------- */
 
-/* What is read is lost with the first row that is deleted, so keys are gathered, so many at once.
- */
-enum { AT_ONCE = 1000 };
-
+/* What is read is lost with the first row that is deleted, so keys are gathered first. */
 struct rows {
     struct arena arena;
-    struct slice keys[AT_ONCE], seen[AT_ONCE]; /* of CUSTOMER and of SEEN */
+    struct slice keys[LEDGER_AT_ONCE], seen[LEDGER_AT_ONCE]; /* of CUSTOMER and of SEEN */
     size_t key_count, seen_count;
 };
 
@@ -86,7 +84,7 @@ static bool gather_events(struct rows *rows, struct store_txn *txn, const unsign
     struct store_cursor *cursor = store_walk(txn, STORE_CUSTOMER, key_slice(&prefix), NO_SLICE);
     struct slice key, record;
     bool ok = true;
-    while (ok && rows->key_count < AT_ONCE && store_next(cursor, &key, &record))
+    while (ok && rows->key_count < LEDGER_AT_ONCE && store_next(cursor, &key, &record))
         ok =
             gather_event(rows, secret, customer, key, record) || damaged("an event", customer, err);
     store_walk_end(&cursor);
@@ -105,22 +103,27 @@ static bool erase_events(struct store_txn *txn, const unsigned char secret[32], 
             store_delete(txn, STORE_CUSTOMER, rows->keys[i]);
         for (size_t i = 0; ok && i < rows->seen_count; i++)
             store_delete(txn, STORE_SEEN, rows->seen[i]);
-        more = rows->key_count == AT_ONCE;
+        more = rows->key_count == LEDGER_AT_ONCE;
         arena_release(&rows->arena);
     }
     free(rows);
     return ok;
 }
 
-static void erase_units(struct store_txn *txn, struct tally_set *tallies, uint64_t customer,
-                        const struct ledger_held *held, size_t count)
+static bool erase_units(struct store_txn *txn, struct tally_set *tallies, uint64_t customer,
+                        const struct catalog *catalog, struct error *err)
 {
-    for (size_t i = 0; i < count; i++) {
-        uint32_t experiment = held[i].experiment->number;
-        struct store_key key = ledger_unit_key(customer, experiment, held[i].phase);
-        ledger_unit_count(tallies, experiment, held[i].phase, &held[i].unit, NULL);
-        store_delete(txn, STORE_CUSTOMER, key_slice(&key));
+    struct store_key prefix = ledger_key(customer, LEDGER_UNIT);
+    struct arena arena = {0};
+    struct ledger_held *held = NULL;
+    size_t count = 0;
+    bool ok = ledger_units(txn, customer, catalog, &arena, &held, &count, err);
+    for (size_t i = 0; i < count; i++)
+        ledger_unit_count(tallies, held[i].experiment->number, held[i].phase, &held[i].unit, NULL);
+    arena_release(&arena);
+    while (ok && ledger_take_out(txn, STORE_CUSTOMER, key_slice(&prefix), NULL) == LEDGER_AT_ONCE) {
     }
+    return ok;
 }
 
 static void note_compaction_due(struct store_txn *txn)
@@ -136,17 +139,10 @@ bool ledger_erase(struct store_txn *txn, struct tally_set *tallies, const unsign
     if (!customer)
         return store_healthy(txn, err) &&
                error_set(err, ERROR_NOT_FOUND, NULL, "nothing is kept of this customer");
-    struct arena arena = {0};
-    struct ledger_held *held = NULL;
-    size_t count = 0;
-    bool ok = ledger_units(txn, customer, catalog, &arena, &held, &count, err);
-    if (ok)
-        erase_units(txn, tallies, customer, held, count);
-    ok = ok && erase_events(txn, secret, customer, events, err);
-    if (ok) {
-        ledger_customer_forget(txn, secret, id, customer);
-        note_compaction_due(txn);
-    }
-    arena_release(&arena);
-    return ok && store_healthy(txn, err);
+    if (!erase_units(txn, tallies, customer, catalog, err) ||
+        !erase_events(txn, secret, customer, events, err))
+        return false;
+    ledger_customer_forget(txn, secret, id, customer);
+    note_compaction_due(txn);
+    return store_healthy(txn, err);
 }
