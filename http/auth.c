@@ -54,6 +54,8 @@ static bool allowed(const struct key_info *key, enum access access)
     case ACCESS_SERVICE:
     case ACCESS_OPERATOR:
         return key->kind != KEY_CLIENT;
+    case ACCESS_PERSONAL:
+        return key->kind == KEY_SERVICE || key->role >= KEY_ROLE_ADMIN;
     case ACCESS_VIEWER:
         return key->kind == KEY_ADMIN && key->role >= KEY_ROLE_VIEWER;
     case ACCESS_EDITOR:

@@ -45,6 +45,8 @@ static const struct parameter {
     {"/v1/experiments", "cursor", "That of the page before."},
     {"/v1/metrics", "limit", "At most so many, 1 to 1000."},
     {"/v1/metrics", "cursor", "That of the page before."},
+    {"/v1/customers/{id}", "limit", "At most so many events, 1 to 1000."},
+    {"/v1/customers/{id}", "cursor", "That of the page before."},
     {"/v1/audit", "limit", "At most so many, 1 to 1000."},
     {"/v1/audit", "cursor", "That of the page before."},
     {"/v1/events", "key", "A client key, where no header can be set."},
@@ -71,10 +73,11 @@ static void put_problems(json_t *responses, const struct route *route)
         put_problem(responses, "404");
     if (route->body_max)
         put_problem(responses, "400");
-    if (route->access == ACCESS_EDITOR) {
+    if (route->access == ACCESS_EDITOR)
         put_problem(responses, "409");
+    if (route->access == ACCESS_EDITOR ||
+        (route->access == ACCESS_PERSONAL && strcmp(route->method, "GET") != 0))
         put_problem(responses, "507");
-    }
     if (strstr(route->summary, "If-Match")) {
         put_problem(responses, "412");
         put_problem(responses, "428");
@@ -84,9 +87,11 @@ static void put_problems(json_t *responses, const struct route *route)
 static json_t *describe_parameters(const struct route *route)
 {
     json_t *list = json_array();
-    if (strchr(route->path, '{'))
-        json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:{s:s}}", "name", "key", "in",
-                                              "path", "required", 1, "schema", "type", "string"));
+    const char *brace = strchr(route->path, '{');
+    if (brace)
+        json_array_append_new(list, json_pack("{s:s%, s:s, s:b, s:{s:s}}", "name", brace + 1,
+                                              strcspn(brace + 1, "}"), "in", "path", "required", 1,
+                                              "schema", "type", "string"));
     if (strstr(route->summary, "If-Match"))
         json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:{s:s}}", "name", "If-Match", "in",
                                               "header", "required", 1, "schema", "type", "string"));

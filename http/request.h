@@ -13,9 +13,9 @@
 #include "core/keys.h"
 #include "core/text.h"
 #include "core/uplift.h"
+#include "http/router.h"
 
 struct server;
-struct route;
 
 struct request {
     struct server *server;
@@ -23,10 +23,10 @@ struct request {
     struct MHD_Connection *connection;
     const struct route *route; /* NULL: none was found, or the page */
     const char *method;
-    char *path;          /* owned; decoded */
-    char id[20];         /* X-Request-Id */
-    char place[80];      /* the {key} of the path */
-    struct key_info key; /* of who asks; id is "" for nobody */
+    char *path;                   /* owned; decoded */
+    char id[20];                  /* X-Request-Id */
+    char place[ROUTER_PLACE_MAX]; /* the {key} or {id} of the path */
+    struct key_info key;          /* of who asks; id is "" for nobody */
     struct text body;
     int64_t began;              /* of histogram_now: its head was there */
     size_t taken;               /* bytes of the body so far, kept or thrown away */

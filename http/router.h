@@ -11,9 +11,10 @@ struct request;
 /* Who may use a route. */
 enum access {
     ACCESS_ANYONE,
-    ACCESS_CLIENT,  /* every key but a viewer's */
-    ACCESS_SERVICE, /* service keys, and people */
-    ACCESS_VIEWER,  /* people's keys by role, each including those before */
+    ACCESS_CLIENT,   /* every key but a viewer's */
+    ACCESS_SERVICE,  /* service keys, and people */
+    ACCESS_PERSONAL, /* service keys, and people of role admin: a customer's data */
+    ACCESS_VIEWER,   /* people's keys by role, each including those before */
     ACCESS_EDITOR,
     ACCESS_ADMIN,
     ACCESS_OPERATOR, /* from this machine, or every key but a client's */
@@ -31,10 +32,21 @@ struct route {
 #include "http/routes.def"
 #undef ROUTE
 
+/* Room for what may stand in a path's braces: {key} is less than 80 bytes without a slash; {id} is
+ * all up to what the pattern has behind it, at most 256 bytes, slashes and all. */
+enum { ROUTER_PLACE_MAX = 257 };
+/* What stands in a path for a slash that came as %2F, and so is part of a name: no byte of UTF-8.
+ */
+#define ROUTER_SLASH '\xff'
+
 /* The route; NULL where there is none. `place` gets the part of the path in braces. *allowed is set
- * to the methods that the path knows ("GET, POST"), empty where it knows none. HEAD is GET. */
-const struct route *router_find(const char *method, const char *path, char place[80],
+ * to the methods that the path knows ("GET, POST"), empty where it knows none. HEAD is GET. Of two
+ * patterns that a path fits the first one in the table has it. */
+const struct route *router_find(const char *method, const char *path, char place[ROUTER_PLACE_MAX],
                                 char allowed[64]);
+/* Decodes the path of a request in place; returns its length. A byte that no name may hold (%00)
+ * becomes one that is no UTF-8. */
+size_t router_decode(char *path);
 /* All of them, ending in a row without a method. */
 const struct route *router_table(void);
 

@@ -209,6 +209,15 @@ static void handle(struct request *request)
     }
 }
 
+/* Called for the path, and for names and values of the query, which do not begin with a slash but
+ * where somebody does without its escape: those of ours never do. */
+static size_t unescape(void *data, struct MHD_Connection *connection, char *text)
+{
+    (void)data;
+    (void)connection;
+    return text[0] == '/' ? router_decode(text) : MHD_http_unescape(text);
+}
+
 static enum MHD_Result on_request(void *data, struct MHD_Connection *connection, const char *path,
                                   const char *method, const char *version, const char *bytes,
                                   size_t *len, void **context)
@@ -327,8 +336,9 @@ struct server *server_start(struct uplift *uplift, const struct server_options *
         flags, options->port, NULL, NULL, on_request, server, MHD_OPTION_SOCK_ADDR, &address,
         MHD_OPTION_THREAD_POOL_SIZE, threads, MHD_OPTION_CONNECTION_LIMIT, limit,
         MHD_OPTION_CONNECTION_TIMEOUT, timeout, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)MEMORY_LIMIT, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
-        MHD_OPTION_NOTIFY_CONNECTION, watch_notify, server->watch, MHD_OPTION_END);
+        (size_t)MEMORY_LIMIT, MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_NOTIFY_CONNECTION,
+        watch_notify, server->watch, MHD_OPTION_END);
     if (!server->daemon) {
         error_set_errno(err, ERROR_IO, "--listen", "cannot listen on %s port %u", options->address,
                         options->port);

@@ -70,7 +70,7 @@ test('every key may do what the table says, and nothing else', async () => {
     if (pattern === '/v1/stream') continue; // has a test of its own: it does not end
     for (const name of table.keys) {
       // Never there, so that what is allowed changes nothing: 400, 404, 409 or 428 say that the key was fine.
-      const { status } = await ask(server, method, pattern.replace('{key}', 'nowhere'), { key: keys[name], ...(method === 'GET' ? {} : { body: '{' }) });
+      const { status } = await ask(server, method, pattern.replace(/\{\w+\}/, 'nowhere'), { key: keys[name], ...(method === 'GET' ? {} : { body: '{' }) });
       const may = table.who[table.routes[route]].includes(name);
       const want = may ? status !== 401 && status !== 403 : status === (name === 'none' || name === 'wrong' ? 401 : 403);
       assert.ok(want, `${route} with ${name}: ${status}`);
@@ -86,7 +86,7 @@ test('a wrong method is refused, and told which ones there are', async () => {
   }
   for (const [path, methods] of Object.entries(known)) {
     for (const method of METHODS.filter((word) => !methods.includes(word))) {
-      const { status, headers, json } = await ask(server, method, path.replace('{key}', 'x'), { key: server.key });
+      const { status, headers, json } = await ask(server, method, path.replace(/\{\w+\}/, 'x'), { key: server.key });
       assert.equal(status, 405, `${method} ${path}`);
       assert.equal(json().title, 'Method Not Allowed');
       assert.deepEqual(headers.get('allow').split(', ').sort(), [...methods].sort(), path);

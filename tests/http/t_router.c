@@ -12,7 +12,7 @@
 
 #include "http/router.h"
 
-static char place[80], allowed[64];
+static char place[ROUTER_PLACE_MAX], allowed[64];
 
 static const struct route *find(const char *method, const char *path)
 {
@@ -85,6 +85,47 @@ static void test_router__paths_are_whole(void **state)
     assert_null(find("DELETE", path));
 }
 
+static const char *decode(char out[600], const char *path)
+{
+    snprintf(out, 600, "%s", path);
+    size_t len = router_decode(out);
+    assert_int_equal(len, strlen(out));
+    return out;
+}
+
+static void test_router__ids_hold_anything(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"/v1/customers/c-42", "c-42"},
+        {"/v1/customers/a%2Fb", "a/b"},
+        {"/v1/customers/a/b", "a/b"},
+        {"/v1/customers/%2f", "/"},
+        {"/v1/customers/a%20b+c", "a b+c"},
+        {"/v1/customers/%c3%A9", "\xc3\xa9"},
+        {"/v1/customers/a%252Fb", "a%2Fb"},
+        {"/v1/customers/a%zz%2", "a%zz%2"},
+        {"/v1/customers/a%00b", "a\xfe"
+                                "b"},
+        {"/v1/customers/a%FFb", "a\xfe"
+                                "b"},
+    };
+    char path[600];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_non_null(find("GET", decode(path, cases[i][0])));
+        assert_string_equal(place, cases[i][1]);
+    }
+    memset(path, 'k', sizeof path);
+    memcpy(path, "/v1/customers/", 14);
+    path[14 + 256] = '\0';
+    assert_non_null(find("GET", path));
+    assert_int_equal(strlen(place), 256);
+    path[14 + 256] = 'k';
+    path[14 + 257] = '\0';
+    assert_null(find("GET", path));
+    assert_null(find("GET", "/v1/customers/"));
+}
+
 static void test_router__tells_the_methods(void **state)
 {
     (void)state;
@@ -101,6 +142,7 @@ int main(void)
         cmocka_unit_test(test_router__finds_every_row),
         cmocka_unit_test(test_router__no_two_rows_answer_the_same),
         cmocka_unit_test(test_router__paths_are_whole),
+        cmocka_unit_test(test_router__ids_hold_anything),
         cmocka_unit_test(test_router__tells_the_methods),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* /v1/customers/{id}: a person's data, shown and erased. */
+#include "core/customer.h"
+
+#include "http/listing.h"
+#include "http/response.h"
+#include "http/router.h"
+
+void customer_get(struct request *request)
+{
+    struct error err = {0};
+    struct listing listing;
+    json_t *page = NULL;
+    if (listing_read(request, &listing, &err))
+        page = uplift_customer_get(request->uplift, slice_of(request->place), listing.after,
+                                   listing.limit, &err);
+    if (page)
+        listing_answer(request, page);
+    else
+        respond_error(request, &err);
+}
+
+void customer_delete(struct request *request)
+{
+    struct error err = {0};
+    json_t *erased =
+        uplift_customer_erase(request->uplift, request->key.id, slice_of(request->place), &err);
+    respond_result(request, MHD_HTTP_OK, erased, &err);
+}
