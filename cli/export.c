@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/command.h"
 #include "cli/options.h"
@@ -17,7 +16,7 @@ static const char help[] =
     "Writes definitions, looks and events to standard output, one a line, as they are at this\n"
     "moment. 'uplift import FILE' reads them back.\n"
     "\n"
-    "  --data DIR         the data folder\n"
+    "  --data DIR         the data folder; a server may run on it\n"
     "  --format FORMAT    ndjson or csv, which has events alone [ndjson]\n"
     "  --from TIME        events of this time or later, as 2026-11-02T10:00:00Z\n"
     "  --to TIME          events before this time\n"
@@ -86,21 +85,9 @@ static bool export_all(struct store_txn *txn, const struct export_options *optio
     return ok;
 }
 
-/* A folder without a store is a typing error, not an empty store. */
-static struct store *open_store(const char *data, struct error *err)
-{
-    char path[4096];
-    if ((size_t)snprintf(path, sizeof path, "%s/data.mdb", data) >= sizeof path ||
-        access(path, F_OK) != 0) {
-        error_set(err, ERROR_INVALID, data, "holds no store");
-        return NULL;
-    }
-    return store_open(data, 0, err);
-}
-
 static bool run(const char *data, const struct export_options *options, struct error *err)
 {
-    struct store *store = open_store(data, err);
+    struct store *store = store_open_reader(data, err);
     struct store_txn *txn = store ? store_read(store, err) : NULL;
     bool ok = txn && export_all(txn, options, err);
     store_abort(&txn);

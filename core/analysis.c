@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#include "core/advice.h"
+#include "core/audit.h"
 #include "core/gathered.h"
 #include "core/health.h"
 #include "core/json.h"
@@ -132,8 +134,10 @@ struct taking {
     json_t *results; /* with looks */
     struct look look;
     json_t *summary;
+    json_t *decided; /* that of the last look, as the trail keeps it; NULL: there was none */
     struct look_of of;
     int64_t day_start;
+    int64_t now;   /* ms: the time of the look */
     int64_t as_of; /* ms: wanted of the past; -1: now */
     bool without_looks;
     bool may_look; /* it is kept, so a scheduled look that is due can be taken */
@@ -147,6 +151,7 @@ static void taking_release(struct taking *taking)
 {
     json_decref(taking->results);
     json_decref(taking->summary);
+    json_decref(taking->decided);
     look_release(&taking->look);
 }
 
@@ -207,6 +212,8 @@ static bool make_taking(struct uplift *uplift, const struct gathered *g, struct 
         return take_last(taking, g, txn, err);
     with.look = taking->looked = taking->may_look && g->look_due;
     taking->day_start = gathered_day_start(g);
+    taking->now = g->now;
+    taking->decided = advice_of(g->last.results);
     taking->look.results = results_make(uplift, &with, err);
     if (!taking->look.results)
         return false;
@@ -222,10 +229,22 @@ static bool make_taking(struct uplift *uplift, const struct gathered *g, struct 
     return looks && json_object_set_new(taking->results, "looks", looks) == 0;
 }
 
+/* A decision that differs from the one on record goes on record with the look that made it. */
+static void record_decision(const struct taking *taking, struct ingest_run *run)
+{
+    const json_t *results = taking->look.results;
+    json_t *now = advice_of(results), *experiment = json_object_get(results, "experiment");
+    if (!advice_same(taking->decided, now))
+        audit_append(run->txn, taking->now, "uplift", "decision",
+                     json_string_value(json_object_get(experiment, "key")), taking->decided, now);
+    json_decref(now);
+}
+
 static bool keep(void *data, struct ingest_run *run, struct error *err)
 {
     const struct taking *taking = data;
     (void)err;
+    record_decision(taking, run);
     look_put(run->txn, taking->of, taking->day_start, taking->summary, &taking->look);
     return true;
 }

@@ -60,6 +60,11 @@ static bool damaged(uint64_t number, struct error *err)
                      (unsigned long long)number);
 }
 
+static void put_hex(char hex[2 * DIGEST + 1], const unsigned char digest[DIGEST])
+{
+    sodium_bin2hex(hex, 2 * DIGEST + 1, digest, DIGEST);
+}
+
 static json_t *read_row(uint64_t number, struct slice value, struct error *err)
 {
     struct error why = {0};
@@ -71,7 +76,7 @@ static json_t *read_row(uint64_t number, struct slice value, struct error *err)
         return NULL;
     }
     char digest[2 * DIGEST + 1];
-    sodium_bin2hex(digest, sizeof digest, (const unsigned char *)value.ptr, DIGEST);
+    put_hex(digest, (const unsigned char *)value.ptr);
     json_object_set_new(row, "number", json_integer((json_int_t)number));
     json_object_set_new(row, "digest", json_string(digest));
     return row;
@@ -101,7 +106,36 @@ json_t *audit_list(struct store_txn *txn, uint64_t before, size_t limit, struct 
     return rows;
 }
 
-bool audit_verify(struct store_txn *txn, uint64_t *rows, struct error *err)
+bool audit_each(struct store_txn *txn, uint64_t from, bool (*visit)(void *data, json_t *row),
+                void *data, struct error *err)
+{
+    struct store_key first = {0};
+    struct slice key, value;
+    bool ok = true;
+    key_u64(&first, from);
+    struct store_cursor *cursor = store_walk(txn, STORE_AUDIT, NO_SLICE, key_slice(&first));
+    while (ok && store_next(cursor, &key, &value)) {
+        uint64_t number = 0;
+        json_t *row = unkey_u64(&key, &number) ? read_row(number, value, err) : NULL;
+        ok = row ? visit(data, row) : damaged(number, err);
+        json_decref(row);
+    }
+    store_walk_end(&cursor);
+    return ok && store_healthy(txn, err);
+}
+
+void audit_head(struct store_txn *txn, struct audit_head *head)
+{
+    static const unsigned char none[DIGEST] = {0};
+    struct slice key, value;
+    bool any = store_last(txn, STORE_AUDIT, NO_SLICE, &key, &value);
+    head->rows = 0;
+    if (any)
+        unkey_u64(&key, &head->rows);
+    put_hex(head->digest, any && value.len >= DIGEST ? (const unsigned char *)value.ptr : none);
+}
+
+bool audit_verify(struct store_txn *txn, struct audit_head *head, struct error *err)
 {
     unsigned char previous[DIGEST] = {0}, expected[DIGEST];
     uint64_t count = 0, number;
@@ -118,7 +152,26 @@ bool audit_verify(struct store_txn *txn, uint64_t *rows, struct error *err)
         memcpy(previous, expected, DIGEST);
     }
     store_walk_end(&cursor);
-    if (rows)
-        *rows = count;
+    if (head) {
+        head->rows = count;
+        put_hex(head->digest, previous);
+    }
     return good ? store_healthy(txn, err) : damaged(count, err);
+}
+
+uint64_t audit_find(struct store_txn *txn, const char *digest)
+{
+    char hex[2 * DIGEST + 1];
+    uint64_t found = 0;
+    struct slice key, value;
+    struct store_cursor *cursor = store_walk(txn, STORE_AUDIT, NO_SLICE, NO_SLICE);
+    while (found == 0 && store_next(cursor, &key, &value)) {
+        if (value.len < DIGEST)
+            continue;
+        put_hex(hex, (const unsigned char *)value.ptr);
+        if (strcmp(hex, digest) == 0)
+            unkey_u64(&key, &found);
+    }
+    store_walk_end(&cursor);
+    return found;
 }

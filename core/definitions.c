@@ -12,9 +12,11 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "core/advice.h"
 #include "core/analysis.h"
 #include "core/audit.h"
 #include "core/json.h"
+#include "core/look.h"
 #include "core/recount.h"
 #include "core/uplift.h"
 
@@ -35,6 +37,7 @@ struct job {
     struct experiment *experiment;              /* after; NULL: none, or removed */
     const struct metric *metric_before;
     struct metric *metric;
+    json_t *advice;     /* that a stop goes against, or NULL */
     struct recount due; /* the experiments whose figures change */
 
     struct error *err;
@@ -57,22 +60,41 @@ static void put_definition(struct store_txn *txn, enum store_table table, uint32
     free(text);
 }
 
+/* A person who decides otherwise: what was advised, and what was done and why. */
+static void write_override(struct job *job, struct store_txn *txn)
+{
+    const struct experiment *e = job->experiment;
+    json_t *done =
+        json_pack("{s:s, s:s?, s:s}", "action", "stop", "winner",
+                  e->winner >= 0 ? e->variants[e->winner].key : NULL, "reason", e->stop_reason);
+    audit_append(txn, job->at, job->change->who, "override", e->key, job->advice, done);
+    json_decref(done);
+}
+
 static void write_experiment(struct job *job, struct store_txn *txn)
 {
     const struct experiment *before = job->experiment_before, *after = job->experiment;
     const struct experiment *either = after ? after : before;
+    json_t *then = before ? experiment_whole(before) : NULL;
+    json_t *now = after ? experiment_whole(after) : NULL;
     put_definition(txn, STORE_EXPERIMENT, either->number, after ? experiment_stored(after) : NULL);
-    audit_append(txn, job->at, job->change->who, job->action, either->key,
-                 before ? experiment_json(before) : NULL, after ? experiment_json(after) : NULL);
+    audit_append(txn, job->at, job->change->who, job->action, either->key, then, now);
+    json_decref(then);
+    json_decref(now);
+    if (job->advice)
+        write_override(job, txn);
 }
 
 static void write_metric(struct job *job, struct store_txn *txn)
 {
     const struct metric *before = job->metric_before, *after = job->metric;
     const struct metric *either = after ? after : before;
+    json_t *then = before ? metric_whole(before) : NULL;
+    json_t *now = after ? metric_whole(after) : NULL;
     put_definition(txn, STORE_METRIC, either->number, after ? metric_stored(after) : NULL);
-    audit_append(txn, job->at, job->change->who, job->action, either->key,
-                 before ? metric_json(before) : NULL, after ? metric_json(after) : NULL);
+    audit_append(txn, job->at, job->change->who, job->action, either->key, then, now);
+    json_decref(then);
+    json_decref(now);
 }
 
 /* A stop, a phase or an epoch from a moment at or before the last event on (within its millisecond,
@@ -193,6 +215,7 @@ static json_t *answer(struct job *job, struct error *err)
                                                : metric_json(job->metric));
     experiment_unref(&job->experiment);
     metric_unref(&job->metric);
+    json_decref(job->advice);
     return shown;
 }
 
@@ -353,15 +376,39 @@ static bool keep_limits(struct job *job, const struct catalog *catalog, struct e
     return started != NULL;
 }
 
+/* Holds a stop against the advice of the last look; who goes against it says why. Without a look,
+ * or where it cannot be read, there is no advice. */
+static bool heed_advice(struct job *job, struct store_txn *txn, struct error *err)
+{
+    const struct experiment *e = job->experiment;
+    const struct look_of of = {e->number, e->phase};
+    struct error unread = {0};
+    struct look look;
+    if (!look_last(txn, of, INT64_MAX, &look, &unread))
+        return true;
+    json_t *advice = advice_of(look.results);
+    if (advice &&
+        !advice_suits_stop(look.results, e->winner >= 0 ? e->variants[e->winner].key : NULL))
+        job->advice = json_incref(advice);
+    bool good = !job->advice || e->stop_reason ||
+                error_set(err, ERROR_CONFLICT, "reason",
+                          "is asked of who stops against the advice, which is \"%s\"",
+                          json_string_value(json_object_get(advice, "headline")));
+    json_decref(advice);
+    look_release(&look);
+    return good;
+}
+
 static bool make_stepped(struct job *job, struct store_txn *txn, const struct catalog *catalog,
                          struct error *err)
 {
-    (void)txn;
     if (!find_experiment(job, catalog, err))
         return false;
     job->experiment = experiment_step(job->experiment_before, job->step, job->input, job->at, err);
     if (!job->experiment)
         return false;
+    if (job->step == STEP_STOP)
+        return !txn || !job->change->by_person || heed_advice(job, txn, err);
     if (job->step != STEP_START && job->step != STEP_NEW_PHASE)
         return true;
     return metrics_suit(job->experiment, catalog, err) &&
@@ -431,6 +478,10 @@ json_t *uplift_experiment_transition(struct uplift *uplift, const struct definit
                       .action = actions[step],
                       .changes = true,
                       .make = make_stepped};
+    if (step == STEP_STOP && change->by_person) {
+        struct error untaken = {0}; /* then the advice of the last one stands */
+        json_decref(analysis_look(uplift, key, &untaken));
+    }
     return answer(&job, err);
 }
 

@@ -30,6 +30,7 @@ struct definition_change {
     const char *who; /* for the audit trail: a key's name, "demo", "import" */
     int64_t version; /* what the client saw (If-Match); 0: whatever it is */
     int64_t at;      /* ms; -1: now, by the application's clock */
+    bool by_person;  /* who, stopping against the advice of the moment, is asked for a reason */
 };
 
 /* Reads all definitions from the store and publishes the first catalog. Called once, when the

@@ -125,6 +125,8 @@ struct experiment *experiment_from_stored(const char *text, size_t len, struct e
 /* The stored form: the definition, the server's fields, the number and past phases. The caller
  * frees it with free(). Reading it back gives an equal experiment, to the last bit. */
 char *experiment_stored(const struct experiment *experiment);
+/* The same as JSON: a new reference whose members may be replaced, not changed. */
+json_t *experiment_whole(const struct experiment *experiment);
 
 /* The definition for the API, defaults filled in and the server's fields with it: borrowed, must
  * not be changed. */

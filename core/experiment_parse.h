@@ -33,8 +33,6 @@ bool experiment_check_input(json_t *input, struct error *err);
 struct experiment *experiment_parse(json_t *whole, struct error *err);
 /* The same without its past and its epochs. */
 struct experiment *experiment_parse_definition(json_t *whole, struct error *err);
-/* The whole of this experiment: a new reference whose members may be replaced, not changed. */
-json_t *experiment_whole(const struct experiment *experiment);
 
 /* Factors, variants and overrides (experiment_variants.c). */
 bool experiment_read_variants(struct experiment *experiment, json_t *whole, struct error *err);

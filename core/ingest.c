@@ -8,66 +8,31 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "core/stamp.h"
+
 enum { QUEUE_MAX = 200000, GROUP_MAX = 20000 };
 
 struct ingest {
     struct store *store; /* set at start */
-    struct clock clock;  /* set at start */
     size_t queue_max;    /* set at start */
     pthread_t writer;    /* set at start */
     pthread_mutex_t lock;
     pthread_cond_t wake;
     struct ingest_job *first, **last; /* lock */
     bool stopping;                    /* lock */
-    atomic_int_fast64_t stamped;      /* the last stamp; only the writer changes it */
-    int64_t cut;                      /* the writer's: of the last snapshot */
+    struct stamp stamp;
     struct ingest_figures figures;
 };
 
-/* --- stamps --------------------------------------------------------------------------------- */
-
-static const char stamps_name[] = "stamps"; /* the last stamp and the last cut, 8 bytes each */
-
-static bool load_stamps(struct ingest *ingest, struct error *err)
-{
-    uint64_t stamped = 0, cut = 0;
-    struct slice value;
-    struct store_txn *txn = store_read(ingest->store, err);
-    if (!txn)
-        return false;
-    bool ok = !store_get(txn, STORE_META, slice_of(stamps_name), &value) ||
-              (unkey_u64(&value, &stamped) && unkey_u64(&value, &cut) && value.len == 0) ||
-              error_set(err, ERROR_CORRUPT, NULL, "the stamp of the last arrival is damaged");
-    ok = ok && store_healthy(txn, err);
-    store_abort(&txn);
-    atomic_store(&ingest->stamped, (int64_t)stamped);
-    ingest->cut = (int64_t)cut;
-    return ok;
-}
-
-/* With every transaction: a cut may have been taken since the last one. */
-static void save_stamps(const struct ingest *ingest, struct store_txn *txn)
-{
-    struct store_key value = {0};
-    key_u64(&value, (uint64_t)atomic_load(&ingest->stamped));
-    key_u64(&value, (uint64_t)ingest->cut);
-    store_put(txn, STORE_META, slice_of(stamps_name), key_slice(&value));
-}
-
 int64_t ingest_now(const struct ingest *ingest)
 {
-    int64_t now = clock_now(&ingest->clock), stamped = atomic_load(&ingest->stamped);
-    return now > stamped ? now : stamped;
+    return stamp_now(&ingest->stamp);
 }
 
 int64_t ingest_stamp(struct ingest_run *run)
 {
-    struct ingest *ingest = run->ingest;
-    if (run->stamp < 0) {
-        int64_t now = ingest_now(ingest);
-        run->stamp = now > ingest->cut ? now : ingest->cut + 1;
-        atomic_store(&ingest->stamped, run->stamp);
-    }
+    if (run->stamp < 0)
+        run->stamp = stamp_next(&run->ingest->stamp);
     return run->stamp;
 }
 
@@ -112,7 +77,7 @@ static bool run_together(struct ingest *ingest, struct ingest_job *group, struct
     ok = ok && (!run.after || run.after(run.data, &run, err));
     ok = ok && tally_set_flush(run.tallies, run.txn, err);
     if (ok)
-        save_stamps(ingest, run.txn);
+        stamp_save(&ingest->stamp, run.txn);
     if (ok)
         ok = store_commit(&run.txn, err);
     else
@@ -152,8 +117,7 @@ static bool run_reading(struct ingest *ingest, struct ingest_job *job, struct er
     struct ingest_run run = {.txn = store_read(ingest->store, err), .ingest = ingest};
     if (!run.txn)
         return false;
-    int64_t now = ingest_now(ingest);
-    run.stamp = ingest->cut = now > ingest->cut ? now : ingest->cut;
+    run.stamp = stamp_cut(&ingest->stamp);
     return job->run(job->data, &run, err);
 }
 
@@ -186,8 +150,7 @@ struct ingest *ingest_start(struct store *store, const struct clock *clock, size
 {
     struct ingest *ingest = xcalloc(1, sizeof *ingest);
     ingest->store = store;
-    ingest->clock = *clock;
-    if (!load_stamps(ingest, err)) {
+    if (!stamp_load(&ingest->stamp, store, clock, err)) {
         free(ingest);
         return NULL;
     }

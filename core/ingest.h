@@ -5,10 +5,7 @@
  * `alone` (a definition, a key, a look) has a transaction of its own. `done` is called by the
  * writer thread after the commit is on disk, or after it failed.
  *
- * The writer stamps what it writes, so that order of stamps is order of commits: a stamp (ms) is
- * the clock's time, but never before an earlier stamp, also across restarts and where the clock is
- * set back; and strictly after the cut of every snapshot taken before it. So what has a stamp at or
- * before the cut is exactly what the snapshot held. */
+ * The writer stamps what it writes (stamp.h), so that the order of stamps is that of commits. */
 #ifndef UPLIFT_CORE_INGEST_H
 #define UPLIFT_CORE_INGEST_H
 
@@ -67,7 +64,7 @@ bool ingest_call(struct ingest *ingest,
 
 /* The stamp of what the present transaction writes: one for all of its jobs. */
 int64_t ingest_stamp(struct ingest_run *run);
-/* The clock's time, but never before the last stamp. Any thread. */
+/* stamp_now. Any thread. */
 int64_t ingest_now(const struct ingest *ingest);
 
 /* Has the writer call `take` between two transactions, with a read transaction and its cut (ms, at

@@ -351,10 +351,16 @@ struct metric *metric_from_stored(const char *text, size_t len, struct error *er
     return metric;
 }
 
-char *metric_stored(const struct metric *metric)
+json_t *metric_whole(const struct metric *metric)
 {
     json_t *whole = json_copy(metric->json);
     put(whole, "number", json_integer(metric->number));
+    return whole;
+}
+
+char *metric_stored(const struct metric *metric)
+{
+    json_t *whole = metric_whole(metric);
     char *text = json_text(whole);
     json_decref(whole);
     return text;

@@ -91,6 +91,8 @@ bool metric_counts_differently(const struct metric *a, const struct metric *b);
 struct metric *metric_from_stored(const char *text, size_t len, struct error *err);
 /* The stored form; the caller frees it with free(). */
 char *metric_stored(const struct metric *metric);
+/* The same as JSON: a new reference whose members may be replaced, not changed. */
+json_t *metric_whole(const struct metric *metric);
 
 /* The definition for the API, defaults filled in: borrowed, must not be changed. */
 const json_t *metric_json(const struct metric *metric);

@@ -11,7 +11,8 @@
 
 static struct definition_change change_by(const struct request *request)
 {
-    return (struct definition_change){.who = request->key.id, .version = 0, .at = -1};
+    return (struct definition_change){
+        .who = request->key.id, .version = 0, .at = -1, .by_person = true};
 }
 
 void experiments_list(struct request *request)

@@ -29,7 +29,7 @@ static int64_t fixed_now(void *data)
 }
 
 static const struct clock fixed_clock = {fixed_now, NULL};
-static const struct definition_change anyhow = {"test", 0, -1};
+static const struct definition_change anyhow = {.who = "test", .version = 0, .at = -1};
 
 struct place {
     char folder[FOLDER_MAX];
@@ -114,7 +114,7 @@ static json_t *step(struct uplift *uplift, const char *key, enum experiment_step
 static json_t *patch(struct uplift *uplift, const char *key, int64_t version, const char *text,
                      struct error *err)
 {
-    struct definition_change change = {"test", version, -1};
+    struct definition_change change = {.who = "test", .version = version, .at = -1};
     json_t *input = read_json(text);
     json_t *answer = uplift_experiment_patch(uplift, &change, slice_of(key), input, err);
     json_decref(input);
@@ -195,7 +195,7 @@ static void test_definitions__a_stale_version_is_refused(void **state)
     assert_answer(patch(uplift, "e", 1, "{\"name\": \"N\"}", &err), "version", "2");
     assert_null(patch(uplift, "e", 1, "{\"name\": \"M\"}", &err));
     assert_error(&err, ERROR_STALE, "version: is 2 by now, not 1");
-    struct definition_change stale = {"test", 7, -1};
+    struct definition_change stale = {.who = "test", .version = 7, .at = -1};
     assert_false(uplift_experiment_remove(uplift, &stale, slice_of("e"), &err));
     assert_error(&err, ERROR_STALE, "version: is 2 by now, not 7");
     assert_answer(uplift_experiment_get(uplift, slice_of("e"), &err), "name", "\"N\"");
@@ -282,7 +282,7 @@ static void test_definitions__changes_may_be_dated_back(void **state)
 {
     struct uplift *uplift = ((struct place *)*state)->uplift;
     struct error err = {0};
-    struct definition_change then = {"demo", 0, NOW - 20 * WHEN_DAY};
+    struct definition_change then = {.who = "demo", .version = 0, .at = NOW - 20 * WHEN_DAY};
     json_decref(create(uplift, "{\"key\": \"e\", " TWO "}", &err));
     assert_answer(
         uplift_experiment_transition(uplift, &then, slice_of("e"), STEP_START, NULL, &err),
@@ -293,15 +293,15 @@ static void test_definitions__every_change_is_in_the_trail(void **state)
 {
     struct uplift *uplift = ((struct place *)*state)->uplift;
     struct error err = {0};
-    struct definition_change ann = {"ann", 0, -1};
+    struct definition_change ann = {.who = "ann", .version = 0, .at = -1};
     json_decref(create(uplift, "{\"key\": \"e\", " TWO "}", &err));
     json_decref(uplift_experiment_transition(uplift, &ann, slice_of("e"), STEP_START, NULL, &err));
     assert_null(step(uplift, "e", STEP_START, &err)); /* refused: no row */
     error_clear(&err);
     struct store_txn *txn = store_read(uplift->store, &err);
-    uint64_t rows = 0;
-    assert_true(audit_verify(txn, &rows, &err));
-    assert_int_equal(rows, 2);
+    struct audit_head head;
+    assert_true(audit_verify(txn, &head, &err));
+    assert_int_equal(head.rows, 2);
     json_t *list = audit_list(txn, 0, 10, &err);
     json_t *last = json_array_get(list, 0);
     assert_string_equal(json_string_value(json_object_get(last, "who")), "ann");
@@ -348,7 +348,7 @@ static void test_definitions__a_metric_that_counts_differently_is_rebuilt(void *
 {
     struct uplift *uplift = ((struct place *)*state)->uplift;
     struct error err = {0};
-    struct definition_change then = {"test", 0, NOW - 20 * WHEN_DAY};
+    struct definition_change then = {.who = "test", .version = 0, .at = NOW - 20 * WHEN_DAY};
     json_decref(create_metric(uplift,
                               "{\"key\": \"m\", \"kind\": \"mean\", \"event\": \"order\", "
                               "\"window_days\": 1}",
@@ -395,7 +395,7 @@ static void test_definitions__bins_come_and_go_with_the_percentile_cap(void **st
 {
     struct uplift *uplift = ((struct place *)*state)->uplift;
     struct error err = {0};
-    struct definition_change then = {"test", 0, NOW - 20 * WHEN_DAY};
+    struct definition_change then = {.who = "test", .version = 0, .at = NOW - 20 * WHEN_DAY};
     json_decref(
         create_metric(uplift, "{\"key\": \"m\", \"kind\": \"mean\", \"event\": \"order\"}", &err));
     json_decref(

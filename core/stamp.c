@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "core/stamp.h"
+
+static const char name[] = "stamps"; /* in meta: the last stamp and the last cut, 8 bytes each */
+
+bool stamp_load(struct stamp *stamp, struct store *store, const struct clock *clock,
+                struct error *err)
+{
+    uint64_t stamped = 0, cut = 0;
+    struct slice value;
+    struct store_txn *txn = store_read(store, err);
+    if (!txn)
+        return false;
+    bool ok = !store_get(txn, STORE_META, slice_of(name), &value) ||
+              (unkey_u64(&value, &stamped) && unkey_u64(&value, &cut) && value.len == 0) ||
+              error_set(err, ERROR_CORRUPT, NULL, "the stamp of the last arrival is damaged");
+    ok = ok && store_healthy(txn, err);
+    store_abort(&txn);
+    stamp->clock = *clock;
+    atomic_store(&stamp->stamped, (int64_t)stamped);
+    stamp->cut = (int64_t)cut;
+    return ok;
+}
+
+void stamp_save(const struct stamp *stamp, struct store_txn *txn)
+{
+    struct store_key value = {0};
+    key_u64(&value, (uint64_t)atomic_load(&stamp->stamped));
+    key_u64(&value, (uint64_t)stamp->cut);
+    store_put(txn, STORE_META, slice_of(name), key_slice(&value));
+}
+
+int64_t stamp_now(const struct stamp *stamp)
+{
+    int64_t now = clock_now(&stamp->clock), stamped = atomic_load(&stamp->stamped);
+    return now > stamped ? now : stamped;
+}
+
+int64_t stamp_next(struct stamp *stamp)
+{
+    int64_t now = stamp_now(stamp);
+    if (now <= stamp->cut)
+        now = stamp->cut + 1;
+    atomic_store(&stamp->stamped, now);
+    return now;
+}
+
+int64_t stamp_cut(struct stamp *stamp)
+{
+    int64_t now = stamp_now(stamp);
+    if (now > stamp->cut)
+        stamp->cut = now;
+    return stamp->cut;
+}
