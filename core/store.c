@@ -185,7 +185,7 @@ static bool check_file(const struct store *store, struct error *err)
         return error_set(err, ERROR_NOT_FOUND, store->folder, "there is no store");
     if (file < 0)
         return errno == ENOENT || error_set_errno(err, ERROR_IO, path, "cannot be opened");
-    bool ok = fstat(file, &info) == 0 && (info.st_size == 0 || metas_agree(file));
+    bool ok = fstat(file, &info) == 0 && metas_agree(file);
     for (int tries = 0; !ok && store->reader && tries < 100; tries++)
         ok = metas_agree(file);
     close(file);
@@ -211,11 +211,29 @@ static int make_env(struct store *store, size_t map)
     return code;
 }
 
+/* LMDB maps its file of readers, which has holes: on a full disk the first use of a reader's slot
+ * would fault. Where a disk cannot fill holes they stay. */
+static int fill_lock_file(const struct store *store)
+{
+    char path[PATH_LENGTH];
+    struct stat info = {0};
+    path_in(store, "lock.mdb", path);
+    int file = open(path, O_RDWR | O_CLOEXEC), code = 0;
+    if (file < 0)
+        return store->reader ? 0 : errno;
+    if (fstat(file, &info) != 0 || fallocate(file, 0, 0, info.st_size) != 0)
+        code = errno == ENOSPC ? errno : 0;
+    close(file);
+    return code;
+}
+
 /* An environment that failed to open is of no use. */
 static int try_env(struct store *store, size_t map)
 {
     int code;
     GUARDED(code, make_env(store, map));
+    if (code == 0)
+        code = fill_lock_file(store);
     if (code && code != STORE_FAULT) {
         mdb_env_close(store->env);
         store->env = NULL;
@@ -272,7 +290,6 @@ size_t store_map_for(size_t used)
 
 /* What is asked of a file before it is trusted. */
 struct opening {
-    bool fresh;          /* nothing was ever committed */
     bool schema_there;   /* the row that names the schema */
     uint32_t schema;     /* as it says */
     bool schema_whole;   /* its checksum is right; there was none in schema 1 */
@@ -288,7 +305,6 @@ static int read_schema(struct store *store, struct opening *opening)
     int code = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn);
     if (code)
         return code;
-    opening->fresh = mdb_txn_id(txn) == 0;
     code = mdb_dbi_open(txn, table_names[STORE_META], 0, &meta);
     if (code == 0)
         code = mdb_get(txn, meta, &key, &value);
@@ -354,18 +370,15 @@ static int create_tables(struct store_txn *txn)
 
 static struct store_txn *begin(struct store *store, unsigned flags, bool inner, struct error *err);
 
-/* Those of a fresh store with its schema, or what a newer uplift of the same schema added. */
-static bool make_tables(struct store *store, bool fresh, struct error *err)
+/* What a newer uplift of the same schema added. */
+static bool make_tables(struct store *store, struct error *err)
 {
-    struct store_key version = {0};
     struct store_txn *txn = begin(store, 0, true, err);
     int code;
     if (!txn)
         return false;
     GUARDED(code, create_tables(txn));
-    key_u32(&version, STORE_SCHEMA);
-    if (txn_note(txn, STORE_META, code, 0) && fresh)
-        store_put(txn, STORE_META, slice_of("schema"), key_slice(&version));
+    txn_note(txn, STORE_META, code, 0);
     return store_commit(&txn, err);
 }
 
@@ -407,9 +420,6 @@ static bool open_all(struct store *store, struct error *err)
         return store_fail(code, "cannot open the store", err);
     if (!read_file(store, &opening, err))
         return false;
-    if (opening.fresh && !store->reader &&
-        (!make_tables(store, true, err) || !read_file(store, &opening, err)))
-        return false;
     if (!check_schema(&opening, err))
         return false;
     if (!find_map(store, opening.address))
@@ -419,7 +429,16 @@ static bool open_all(struct store *store, struct error *err)
     mdb_env_info(store->env, &info);
     pages_forget(store, info.me_last_pgno + 1);
     return verify(store, err) &&
-           (store->reader || !misses_tables(store) || make_tables(store, false, err));
+           (store->reader || !misses_tables(store) || make_tables(store, err));
+}
+
+/* No file, or an empty one. */
+static bool is_new(const struct store *store)
+{
+    char path[PATH_LENGTH];
+    struct stat info = {0};
+    path_in(store, STORE_FILE, path);
+    return stat(path, &info) == 0 ? info.st_size == 0 : errno == ENOENT;
 }
 
 static struct store *store_new(const char *folder, struct error *err)
@@ -447,7 +466,8 @@ struct store *store_open(const char *folder, size_t map_bytes, struct error *err
     store->map_bytes = map_bytes;
     path_in(store, STORE_PART, part);
     if (!lock_folder(store, err) || !open_readers(store, err) ||
-        (unlink(part) != 0 && errno != ENOENT && errno != EROFS) || !open_all(store, err)) {
+        (unlink(part) != 0 && errno != ENOENT && errno != EROFS) ||
+        (is_new(store) && !store_make(store, err)) || !open_all(store, err)) {
         error_set(err, ERROR_IO, folder, "cannot be opened");
         store_close(&store);
     }
@@ -605,16 +625,32 @@ bool store_reopen(struct store *store, struct error *err)
     return false;
 }
 
-/* After a failed write of its meta page LMDB takes no more transactions: the environment is opened
- * anew, which reads what the disk has. */
-static bool recover(struct store *store)
+/* After a failed write of its meta page LMDB takes no more transactions: the page is put back and
+ * the environment opened anew. Where the disk does not take it, reads can go on. */
+static int recover(struct store *store, bool writes)
 {
     struct error unsaid = {0};
     if (!store_shut(store))
-        return false;
-    bool ok = store_reopen(store, &unsaid);
+        return MDB_PANIC;
+    int code = meta_settle(store);
+    if (!store_reopen(store, &unsaid))
+        code = MDB_PANIC;
     store_unshut(store);
-    return ok;
+    return writes || code == MDB_PANIC ? code : 0;
+}
+
+static int begin_or_recover(struct store_txn *txn, unsigned flags)
+{
+    struct store *store = txn->store;
+    if (txn->inner)
+        return begin_txn(txn, flags);
+    if (txn->writes && atomic_load(&store->broken))
+        return STORE_BROKEN;
+    int code = txn->writes && atomic_load(&store->unsettled) ? MDB_PANIC : begin_txn(txn, flags);
+    if (code != MDB_PANIC)
+        return code;
+    code = recover(store, txn->writes);
+    return code ? code : begin_txn(txn, flags);
 }
 
 static struct store_txn *begin(struct store *store, unsigned flags, bool inner, struct error *err)
@@ -623,9 +659,7 @@ static struct store_txn *begin(struct store *store, unsigned flags, bool inner, 
     txn->store = store;
     txn->writes = !(flags & MDB_RDONLY);
     txn->inner = inner;
-    int code = txn->writes && atomic_load(&store->broken) ? STORE_BROKEN : begin_txn(txn, flags);
-    if (code == MDB_PANIC && !inner && recover(store))
-        code = begin_txn(txn, flags);
+    int code = begin_or_recover(txn, flags);
     if (code == STORE_FAULT && txn->writes)
         atomic_store(&store->broken, true);
     if (code) {
@@ -662,10 +696,13 @@ bool store_healthy(const struct store_txn *txn, struct error *err)
 
 static int commit_at(struct store_txn *txn)
 {
+    const struct meta *page = meta_keep(txn);
     txn->altering = true;
     int code = mdb_txn_commit(txn->txn);
     txn->altering = false;
     txn->txn = NULL;
+    if (code)
+        meta_failed(txn->store, page);
     return code;
 }
 

@@ -207,6 +207,33 @@ bool store_copy(struct store *store, const char *folder, uint64_t *bytes, struct
     return ok;
 }
 
+/* --- a fresh store -------------------------------------------------------------------------- */
+
+static int put_schema(struct copier *copier)
+{
+    struct store_key value = {0};
+    MDB_val name = {6, (void *)(uintptr_t) "schema"};
+    key_u32(&value, STORE_SCHEMA);
+    uint32_t sum = row_sum(STORE_META, name, value.bytes, value.len);
+    key_u32(&value, sum);
+    int code = copier_put(copier, STORE_META, name, (MDB_val){value.len, value.bytes});
+    return code ? code : copier_finish(copier, &(struct store_sum){.rows = 1, .mix = sum});
+}
+
+bool store_make(struct store *store, struct error *err)
+{
+    struct copier copier = {0};
+    char part[PATH_LENGTH], whole[PATH_LENGTH];
+    snprintf(part, sizeof part, "%s/" STORE_PART, store->folder);
+    snprintf(whole, sizeof whole, "%s/" STORE_FILE, store->folder);
+    int code = copier_open(&copier, part, store_map_for(0));
+    if (code == 0)
+        code = put_schema(&copier);
+    copier_close(&copier);
+    return (code == 0 || store_fail(code, "cannot make the store", err)) &&
+           store_publish(part, whole, store->folder, err) && sync_parent(store->folder, err);
+}
+
 /* --- compaction ----------------------------------------------------------------------------- */
 
 static const char due_name[] = "compaction-due";

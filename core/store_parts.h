@@ -4,6 +4,7 @@
  * store.c        opening, closing, transactions, errors
  * store_row.c    rows: get, put, delete, walks
  * store_sum.c    checksums of rows, sums of groups of rows
+ * store_meta.c   a failed write of the root, undone
  * store_page.c   pages before they are changed
  * store_copy.c   copies, compaction
  * store_guard.c  faults in the map
@@ -54,6 +55,8 @@ struct store {
     const char *map;               /* with env: where LMDB mapped the file */
     size_t map_size, page;         /* with env: bytes of the map and of a page */
     atomic_bool broken;            /* a fault in a write: no more writes */
+    struct meta older;             /* lock writing: as the page was that a commit wrote over */
+    atomic_bool unsettled;         /* that commit failed, and `older` is not put back yet */
     atomic_int_fast64_t inside;    /* the gate: transactions, or below 0 while it is shut */
     atomic_int closing;            /* the gate: for so many ms who comes waits; 0: it is open */
     pthread_mutex_t gate;          /* for `opened` */
@@ -116,6 +119,16 @@ void store_unshut(struct store *store);
 void store_close_env(struct store *store);
 /* Closes it and opens what the folder has now. The gate is shut. */
 bool store_reopen(struct store *store, struct error *err);
+
+/* --- store_meta.c --------------------------------------------------------------------------- */
+
+/* Before a commit, in a guarded call: keeps the meta page that it writes over, which is returned.
+ */
+const struct meta *meta_keep(struct store_txn *txn);
+/* The commit failed: notes whether that page was changed all the same. */
+void meta_failed(struct store *store, const struct meta *page);
+/* Puts the page back where that is due; 0, or errno. The gate is shut. */
+int meta_settle(struct store *store);
 
 /* --- store_sum.c ---------------------------------------------------------------------------- */
 
@@ -185,6 +198,9 @@ int copier_put(struct copier *copier, enum store_table table, MDB_val key, MDB_v
 /* Writes the head over the other rows of META, whose sum this is, and syncs. */
 int copier_finish(struct copier *copier, const struct store_sum *meta);
 void copier_close(struct copier *copier);
+
+/* Puts a store without rows in the folder, whole or not at all. */
+bool store_make(struct store *store, struct error *err);
 /* Renames and syncs the folder. */
 bool store_publish(const char *from, const char *to, const char *folder, struct error *err);
 

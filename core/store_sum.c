@@ -308,7 +308,7 @@ static bool meta_verify(struct store_txn *txn)
 bool sums_verify(struct store_txn *txn)
 {
     int code;
-    GUARDED(code, txn->store->reader ? 0 : pages_older(txn));
+    GUARDED(code, txn->store->reader || atomic_load(&txn->store->unsettled) ? 0 : pages_older(txn));
     bool ok = txn_note(txn, STORE_META, code, 0) && meta_verify(txn) && head_verify(txn);
     for (enum store_table table = STORE_META + 1; ok && table < STORE_TABLES; table++) {
         uint64_t rows;
