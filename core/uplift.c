@@ -14,6 +14,7 @@
 #include "core/keys.h"
 #include "core/keys_private.h"
 #include "core/ledger.h"
+#include "core/retention.h"
 
 /* --- opening -------------------------------------------------------------------------------- */
 
@@ -36,12 +37,24 @@ static bool load_secret(struct uplift *uplift, struct error *err)
     return store_commit(&txn, err);
 }
 
+static bool load_marks(struct uplift *uplift, struct error *err)
+{
+    struct store_txn *txn = store_read(uplift->store, err);
+    if (!txn)
+        return false;
+    atomic_store(&uplift->accept_from, retention_accept_from(txn));
+    bool ok = store_healthy(txn, err);
+    store_abort(&txn);
+    return ok;
+}
+
 struct uplift *uplift_open_with(const char *folder, const struct uplift_options *options,
                                 struct error *err)
 {
     struct uplift *uplift = xcalloc(1, sizeof *uplift);
     uplift->clock = options->clock.now ? options->clock : clock_system;
     uplift->looked = (struct uplift_looked){UINT64_MAX, UINT64_MAX};
+    uplift->retain_days = options->retain_days;
     catalog_root_init(&uplift->catalog);
     pthread_mutex_init(&uplift->looking, NULL);
     fresh_init(&uplift->fresh);
@@ -53,7 +66,7 @@ struct uplift *uplift_open_with(const char *folder, const struct uplift_options 
         return NULL;
     }
     uplift->ingest = ingest_start(uplift->store, &uplift->clock, 0, err);
-    if (!uplift->ingest || !definitions_load(uplift, err))
+    if (!uplift->ingest || !definitions_load(uplift, err) || !load_marks(uplift, err))
         uplift_close(&uplift);
     else
         rebuild_start(uplift);
@@ -92,6 +105,7 @@ struct uplift_events {
     json_t *body;       /* the events borrow from it */
     struct arena arena; /* and from this, the text of attributes */
     struct event *events;
+    size_t *places; /* of each event in what was sent */
     bool *duplicates;
     size_t count;
     json_t *answer, *rejected;
@@ -105,6 +119,7 @@ static void events_free(struct uplift_events *batch)
     json_decref(batch->answer);
     arena_release(&batch->arena);
     free(batch->events);
+    free(batch->places);
     free(batch->duplicates);
     free(batch);
 }
@@ -155,7 +170,7 @@ static void parse_events(struct uplift_events *batch, json_t *list)
         bool parsed = again ? event_parse_exported(item, now, &batch->arena, event, &err)
                             : event_parse(item, now, &batch->arena, event, &err);
         if (parsed && check_exposure(event, again, catalog, &err))
-            batch->count++;
+            batch->places[batch->count++] = index;
         else
             reject(batch, index, &err);
     }
@@ -213,6 +228,7 @@ static struct uplift_events *events_new(struct uplift *uplift, json_t *body, boo
     batch->exported = exported;
     batch->body = list;
     batch->events = xcalloc(room, sizeof *batch->events);
+    batch->places = xcalloc(room, sizeof *batch->places);
     batch->duplicates = xcalloc(room, sizeof *batch->duplicates);
     batch->rejected = json_array();
     batch->answer = json_pack("{s:o}", "rejected", batch->rejected);
@@ -230,12 +246,34 @@ static bool write_events(void *data, struct ingest_run *run, struct error *err)
     return ok;
 }
 
+/* Refuses what is older than the history that is kept. Here, as the writer moves that on: nothing
+ * can come between a seal and an event that it should have waited for. */
+static void refuse_old(struct uplift_events *batch)
+{
+    int64_t from = atomic_load(&batch->uplift->accept_from);
+    size_t kept = 0;
+    char at[WHEN_TEXT_MAX];
+    for (size_t i = 0; i < batch->count; i++) {
+        struct error old = {0};
+        if (event_time(&batch->events[i]) >= from) {
+            batch->events[kept] = batch->events[i];
+            batch->places[kept++] = batch->places[i];
+            continue;
+        }
+        error_set(&old, ERROR_INVALID, "at", "is older than the history that is kept, from %s on",
+                  when_format(from, at));
+        reject(batch, batch->places[i], &old);
+    }
+    batch->count = kept;
+}
+
 static bool run_events(void *data, struct ingest_run *run, struct error *err)
 {
     struct uplift_events *batch = data;
     (void)err;
     for (size_t i = 0; i < batch->count; i++)
         event_arrive(&batch->events[i], ingest_stamp(run));
+    refuse_old(batch);
     ledger_batch_add(run->events, batch->events, batch->count, batch->duplicates);
     run->after = write_events;
     run->data = batch->uplift;
