@@ -42,6 +42,7 @@ static const char help[] =
     "  --method M                  sequential, fixed, exact, msprt or bayesian [sequential]\n"
     "  --effect E                  relative or absolute [relative; absolute for exact]\n"
     "  --report FORMAT             text or json [text]\n"
+    "  --require-consent           take nothing of customers whose consent is not recorded\n"
     "  --help                      print this help\n";
 
 enum { BATCH = 2000, SHOWN_MAX = 20 };
@@ -206,19 +207,33 @@ static const char *row_events(const struct import *import, const struct csv_row 
     return NULL;
 }
 
+/* Of customers who do not consent. Each row has one exposure. */
+static void tell_refused(struct import *import, const json_t *events, const json_t *rejected)
+{
+    size_t i;
+    json_t *row;
+    json_array_foreach(rejected, i, row)
+    {
+        const json_t *event =
+            json_array_get(events, (size_t)json_integer_value(json_object_get(row, "index")));
+        if (strcmp(json_string_value(json_object_get(event, "type")), "exposure") != 0)
+            continue;
+        import->rows--;
+        if (import->refused++ < SHOWN_MAX)
+            fprintf(stderr, "uplift import: %s: a row is refused: %s\n", import->path,
+                    json_string_value(json_object_get(row, "error")));
+    }
+}
+
 static bool send(struct import *import, json_t *events, struct error *err)
 {
     if (json_array_size(events) == 0)
         return true;
     json_t *answer = uplift_events(import->uplift, events, err);
-    json_t *rejected = json_object_get(answer, "rejected");
-    bool ok = answer != NULL;
-    if (ok && json_array_size(rejected) > 0)
-        ok = error_set(err, ERROR_INVALID, NULL, "an event was refused: %s",
-                       json_string_value(json_object_get(json_array_get(rejected, 0), "error")));
+    tell_refused(import, events, json_object_get(answer, "rejected"));
     json_decref(answer);
     json_array_clear(events);
-    return ok;
+    return answer != NULL;
 }
 
 static void take_row(struct import *import, const struct csv_row *row, json_t *events)
@@ -325,7 +340,7 @@ static bool run(struct import *import, struct error *err)
 {
     if (!import_read(import, err))
         return false;
-    import->uplift = uplift_open(import->data, &clock_system, err);
+    import->uplift = uplift_open_with(import->data, &import->open, err);
     if (!import->uplift)
         return false;
     import->started_at = uplift_now(import->uplift) - WHEN_DAY;
@@ -373,6 +388,7 @@ int import_command(int argc, char **argv)
         {.name = "method", .kind = OPTION_TEXT, .out = &import.method},
         {.name = "effect", .kind = OPTION_TEXT, .out = &import.effect},
         {.name = "report", .kind = OPTION_TEXT, .out = &import.report},
+        {.name = "require-consent", .kind = OPTION_FLAG, .out = &import.open.require_consent},
         {0}};
     struct options options = {
         .command = "import", .help = help, .list = rows, .words_least = 1, .words_most = 1};
@@ -384,7 +400,7 @@ int import_command(int argc, char **argv)
         return options_wrong("import", "--events: is for a file of events, not for a table");
     if (events ||
         (!table && strcmp(options.words[0], "-") != 0 && import_is_export(options.words[0])))
-        return import_events(options.words[0], import.data);
+        return import_events(options.words[0], import.data, &import.open);
     if (!import.experiment || !import.variant || !import.outcome_words.count)
         return options_wrong("import", "--%s is required for a table, and this is no export",
                              !import.experiment ? "experiment"

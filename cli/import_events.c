@@ -111,7 +111,7 @@ bool import_is_export(const char *path)
     return known;
 }
 
-int import_events(const char *path, const char *data)
+int import_events(const char *path, const char *data, const struct uplift_options *open)
 {
     struct error err = {0};
     char line[ERROR_LINE_MAX];
@@ -123,7 +123,7 @@ int import_events(const char *path, const char *data)
     bool ok = packed_lines_open(&lines, path, &err);
     if (ok && !packed_lines_next(&lines, INTAKE_LINE_MAX, &first, &err))
         ok = error_set(&err, ERROR_INVALID, path, "is empty");
-    uplift = ok ? uplift_open(data, &clock_system, &err) : NULL;
+    uplift = ok ? uplift_open_with(data, open, &err) : NULL;
     ok = uplift && import_into(uplift, &reading, &lines, first, &refused, &err);
     uplift_close(&uplift);
     packed_lines_close(&lines);

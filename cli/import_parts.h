@@ -10,8 +10,7 @@
 
 #include "cli/options.h"
 #include "core/error.h"
-
-struct uplift;
+#include "core/uplift.h"
 
 enum { IMPORT_OUTCOMES_MAX = 32, IMPORT_VARIANTS_MAX = 64 };
 
@@ -33,6 +32,7 @@ struct import {
     size_t variant_count;
     uint64_t rows, refused;
     int64_t started_at;
+    struct uplift_options open;
     struct uplift *uplift;
 };
 
@@ -49,6 +49,6 @@ bool import_value(const char *text, bool binary, double *value);
  * lost. */
 bool import_is_export(const char *path);
 /* Imports an export, or events one a line; returns the exit code. */
-int import_events(const char *path, const char *data);
+int import_events(const char *path, const char *data, const struct uplift_options *open);
 
 #endif

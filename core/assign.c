@@ -107,8 +107,18 @@ static struct assignment decide_stopped(const struct experiment *experiment, str
     return settle(ASSIGN_WINNER, experiment->winner);
 }
 
+static bool consents(const struct consent *consent, json_t *trace)
+{
+    if (!consent)
+        return true;
+    bool given = consent_to_experiments(consent);
+    note(trace, "consent", given, trace ? consent_json(consent) : NULL);
+    return given;
+}
+
 struct assignment assign_decide(const struct experiment *experiment, struct slice customer,
-                                const json_t *attributes, json_t *trace)
+                                const json_t *attributes, const struct consent *consent,
+                                json_t *trace)
 {
     note(trace, "state", decides(experiment->state),
          trace ? json_pack("{s:s}", "state", experiment_state_word(experiment->state)) : NULL);
@@ -118,6 +128,8 @@ struct assignment assign_decide(const struct experiment *experiment, struct slic
         return settle(ASSIGN_PAUSED, 0);
     if (experiment->state == EXPERIMENT_STOPPED)
         return decide_stopped(experiment, customer, attributes, trace);
+    if (!consents(consent, trace))
+        return settle(ASSIGN_CONSENT, 0);
     int override = experiment_override(experiment, customer);
     if (override >= 0) {
         note(trace, "override", true,

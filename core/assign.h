@@ -4,9 +4,10 @@
  * Pure: the same experiment, customer and attributes give the same answer for ever; no clock, no
  * disk, no allocation unless the audience or a trace needs one. Any thread.
  *
- * Steps, in the order in which an SDK takes them: state · override · layer · audience · traffic and
- * bucket. Draft and archived experiments decide nothing. Paused: everyone gets the control,
- * overrides or not. Stopped: everyone in the audience gets the winner's value, else the control's.
+ * Steps, in the order in which an SDK takes them: state · consent · override · layer · audience ·
+ * traffic and bucket. Who does not consent to running experiments gets the control. Draft and
+ * archived experiments decide nothing. Paused: everyone gets the control, overrides or not.
+ * Stopped: everyone in the audience gets the winner's value, else the control's.
  */
 #ifndef UPLIFT_CORE_ASSIGN_H
 #define UPLIFT_CORE_ASSIGN_H
@@ -14,6 +15,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+#include "core/consent.h"
 #include "core/experiment.h"
 
 enum assign_reason {
@@ -33,10 +35,12 @@ struct assignment {
 const char *assign_reason_word(enum assign_reason reason);
 
 /* Decides. `customer` is valid UTF-8, `attributes` an object or NULL; the customer is visible to
- * conditions as "id", whatever the attributes say. `trace`, when not NULL, is an array to which
+ * conditions as "id", whatever the attributes say. `consent` NULL: it was not asked for, which
+ * consent_matters allows, and is taken as given. `trace`, when not NULL, is an array to which
  * each step taken is appended as {step, passed, …what was compared}. */
 struct assignment assign_decide(const struct experiment *experiment, struct slice customer,
-                                const json_t *attributes, json_t *trace);
+                                const json_t *attributes, const struct consent *consent,
+                                json_t *trace);
 
 /* {experiment, variant, value, reason, bucket, in_experiment}. New reference. */
 json_t *assign_json(const struct experiment *experiment, struct assignment assignment);

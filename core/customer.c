@@ -6,17 +6,23 @@
 #include <stdlib.h>
 
 #include "core/audit.h"
+#include "core/consent.h"
 #include "core/json.h"
 #include "core/ledger_parts.h"
 #include "core/uplift.h"
 
 enum { CURSOR = 16 }; /* bytes of an event's key behind its prefix */
 
-static bool check_id(struct slice id, struct error *err)
+bool customer_check_id(struct slice id, struct error *err)
 {
     return (id.len > 0 && id.len <= EVENT_CUSTOMER_MAX && utf8_valid(id.ptr, id.len)) ||
            error_set(err, ERROR_INVALID, "id", "must be 1 to %d bytes of UTF-8",
                      EVENT_CUSTOMER_MAX);
+}
+
+void customer_digest(const struct uplift *uplift, struct slice id, unsigned char digest[16])
+{
+    ledger_customer_digest(uplift->secret, id, digest);
 }
 
 static bool nothing_kept(struct error *err)
@@ -143,8 +149,11 @@ static bool put_events(struct store_txn *txn, uint64_t customer, struct slice id
 static json_t *get(struct uplift *uplift, struct store_txn *txn, const struct catalog *catalog,
                    struct slice id, struct slice after, size_t limit, struct error *err)
 {
-    uint64_t customer = ledger_customer_number(txn, uplift->secret, id, false);
-    if (!customer) {
+    unsigned char digest[16];
+    customer_digest(uplift, id, digest);
+    uint64_t customer = ledger_customer_of_digest(txn, digest);
+    struct consent consent = consent_read(uplift, txn, digest);
+    if (!customer && !consent.recorded) {
         if (store_healthy(txn, err))
             nothing_kept(err);
         return NULL;
@@ -152,7 +161,9 @@ static json_t *get(struct uplift *uplift, struct store_txn *txn, const struct ca
     json_t *units = units_json(txn, customer, catalog, err);
     if (!units)
         return NULL;
-    json_t *answer = json_pack("{s:o, s:o}", "customer", text_json(id), "units", units);
+    json_t *answer =
+        json_pack("{s:o, s:o, s:o}", "customer", text_json(id), "consent",
+                  consent.recorded ? consent_json(&consent) : json_null(), "units", units);
     if (!put_events(txn, customer, id, after, limit, answer, err)) {
         json_decref(answer);
         return NULL;
@@ -163,7 +174,7 @@ static json_t *get(struct uplift *uplift, struct store_txn *txn, const struct ca
 json_t *uplift_customer_get(struct uplift *uplift, struct slice id, struct slice after,
                             size_t limit, struct error *err)
 {
-    if (!check_id(id, err))
+    if (!customer_check_id(id, err))
         return NULL;
     struct store_txn *txn = store_read(uplift->store, err);
     if (!txn)
@@ -235,27 +246,21 @@ static json_t *moved_json(const struct ledger_held *held, const struct tally *be
                      customers_moved(before, after), "metrics", metrics);
 }
 
-struct erasure {
-    struct uplift *uplift;
-    const char *who;
-    struct slice id;
-    json_t *answer;
-};
-
 /* Erases, and makes the answer from the figures around it. NULL with *err. */
 static json_t *erase(struct uplift *uplift, struct ingest_run *run, struct slice id,
-                     const struct catalog *catalog, struct error *err)
+                     uint64_t customer, const struct catalog *catalog, struct error *err)
 {
     struct arena arena = {0};
     struct ledger_held *held = NULL;
     size_t count = 0;
-    uint64_t events = 0, customer = ledger_customer_number(run->txn, uplift->secret, id, false);
+    uint64_t events = 0;
     bool ok = ledger_units(run->txn, customer, catalog, &arena, &held, &count, err);
     struct tally **before = arena_alloc(&arena, (count + 1) * sizeof *before), *after = NULL;
     for (size_t i = 0; ok && i < count; i++)
         ok = read_figures(run->txn, &held[i], &arena, &before[i], err);
-    ok = ok && ledger_erase(run->txn, run->tallies, uplift->secret, id, catalog, &events, err) &&
-         tally_set_flush(run->tallies, run->txn, err);
+    if (ok && customer)
+        ok = ledger_erase(run->txn, run->tallies, uplift->secret, id, catalog, &events, err) &&
+             tally_set_flush(run->tallies, run->txn, err);
     json_t *moved = json_array();
     for (size_t i = 0; ok && i < count; i++) {
         ok = read_figures(run->txn, &held[i], &arena, &after, err);
@@ -270,35 +275,58 @@ static json_t *erase(struct uplift *uplift, struct ingest_run *run, struct slice
 }
 
 /* Of the figures only how many: sums would tell what the customer did. */
-static void note_erasure(const struct erasure *erasure, struct ingest_run *run)
+static void note_erasure(struct uplift *uplift, struct ingest_run *run, const char *who,
+                         const unsigned char digest[16], const json_t *answer)
 {
-    unsigned char digest[16];
-    char hex[2 * sizeof digest + 1];
-    ledger_customer_digest(erasure->uplift->secret, erasure->id, digest);
-    sodium_bin2hex(hex, sizeof hex, digest, sizeof digest);
-    json_t *before = json_pack("{s:O, s:O}", "events", json_object_get(erasure->answer, "events"),
-                               "units", json_object_get(erasure->answer, "units"));
-    audit_append(run->txn, uplift_now(erasure->uplift), erasure->who, "customer.erase", hex, before,
-                 NULL);
+    char hex[2 * 16 + 1];
+    sodium_bin2hex(hex, sizeof hex, digest, 16);
+    json_t *before = json_pack("{s:O, s:O}", "events", json_object_get(answer, "events"), "units",
+                               json_object_get(answer, "units"));
+    audit_append(run->txn, uplift_now(uplift), who, "customer.erase", hex, before, NULL);
     json_decref(before);
 }
+
+json_t *customer_erase(struct uplift *uplift, struct ingest_run *run, const char *who,
+                       struct slice id, struct error *err)
+{
+    unsigned char digest[16];
+    customer_digest(uplift, id, digest);
+    uint64_t customer = ledger_customer_of_digest(run->txn, digest);
+    struct catalog *catalog = catalog_acquire(&uplift->catalog);
+    json_t *answer = erase(uplift, run, id, customer, catalog, err);
+    catalog_release(&uplift->catalog, catalog);
+    if (answer) {
+        note_erasure(uplift, run, who, digest, answer);
+        store_compaction_note(run->txn, uplift_now(uplift));
+    }
+    return answer;
+}
+
+struct erasure {
+    struct uplift *uplift;
+    const char *who;
+    struct slice id;
+    json_t *answer;
+};
 
 static bool run_erasure(void *data, struct ingest_run *run, struct error *err)
 {
     struct erasure *erasure = data;
-    struct catalog *catalog = catalog_acquire(&erasure->uplift->catalog);
-    erasure->answer = erase(erasure->uplift, run, erasure->id, catalog, err);
-    catalog_release(&erasure->uplift->catalog, catalog);
-    if (erasure->answer)
-        note_erasure(erasure, run);
-    return erasure->answer != NULL;
+    unsigned char digest[16];
+    customer_digest(erasure->uplift, erasure->id, digest);
+    bool kept = ledger_customer_of_digest(run->txn, digest) != 0;
+    bool forgot = consent_forget(run->txn, digest);
+    if (!kept && !forgot)
+        return store_healthy(run->txn, err) && nothing_kept(err);
+    erasure->answer = customer_erase(erasure->uplift, run, erasure->who, erasure->id, err);
+    return erasure->answer && store_healthy(run->txn, err);
 }
 
 json_t *uplift_customer_erase(struct uplift *uplift, const char *who, struct slice id,
                               struct error *err)
 {
     struct erasure erasure = {.uplift = uplift, .who = who, .id = id};
-    if (!check_id(id, err))
+    if (!customer_check_id(id, err))
         return NULL;
     if (ingest_call(uplift->ingest, run_erasure, &erasure, err))
         return erasure.answer;

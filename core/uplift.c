@@ -7,6 +7,8 @@
 #include <stdlib.h>
 
 #include "core/arena.h"
+#include "core/consent.h"
+#include "core/customer.h"
 #include "core/definitions.h"
 #include "core/event.h"
 #include "core/event_alias.h"
@@ -14,7 +16,6 @@
 #include "core/keys.h"
 #include "core/keys_private.h"
 #include "core/ledger.h"
-#include "core/retention.h"
 
 /* --- opening -------------------------------------------------------------------------------- */
 
@@ -37,36 +38,26 @@ static bool load_secret(struct uplift *uplift, struct error *err)
     return store_commit(&txn, err);
 }
 
-static bool load_marks(struct uplift *uplift, struct error *err)
-{
-    struct store_txn *txn = store_read(uplift->store, err);
-    if (!txn)
-        return false;
-    atomic_store(&uplift->accept_from, retention_accept_from(txn));
-    bool ok = store_healthy(txn, err);
-    store_abort(&txn);
-    return ok;
-}
-
 struct uplift *uplift_open_with(const char *folder, const struct uplift_options *options,
                                 struct error *err)
 {
     struct uplift *uplift = xcalloc(1, sizeof *uplift);
     uplift->clock = options->clock.now ? options->clock : clock_system;
+    uplift->require_consent = options->require_consent;
     uplift->looked = (struct uplift_looked){UINT64_MAX, UINT64_MAX};
-    uplift->retain_days = options->retain_days;
     catalog_root_init(&uplift->catalog);
     pthread_mutex_init(&uplift->looking, NULL);
     fresh_init(&uplift->fresh);
     if (sodium_init() < 0)
         error_fatal("libsodium does not start");
     uplift->store = store_open(folder, options->store_max, err);
-    if (!uplift->store || !load_secret(uplift, err) || !keys_load(uplift, err)) {
+    if (!uplift->store || !load_secret(uplift, err) || !keys_load(uplift, err) ||
+        !consent_load(uplift, err)) {
         uplift_close(&uplift);
         return NULL;
     }
     uplift->ingest = ingest_start(uplift->store, &uplift->clock, 0, err);
-    if (!uplift->ingest || !definitions_load(uplift, err) || !load_marks(uplift, err))
+    if (!uplift->ingest || !definitions_load(uplift, err))
         uplift_close(&uplift);
     else
         rebuild_start(uplift);
@@ -105,8 +96,8 @@ struct uplift_events {
     json_t *body;       /* the events borrow from it */
     struct arena arena; /* and from this, the text of attributes */
     struct event *events;
-    size_t *places; /* of each event in what was sent */
     bool *duplicates;
+    size_t *indexes; /* in the body */
     size_t count;
     json_t *answer, *rejected;
     void (*done)(void *data, json_t *answer, const struct error *err);
@@ -119,8 +110,8 @@ static void events_free(struct uplift_events *batch)
     json_decref(batch->answer);
     arena_release(&batch->arena);
     free(batch->events);
-    free(batch->places);
     free(batch->duplicates);
+    free(batch->indexes);
     free(batch);
 }
 
@@ -149,11 +140,17 @@ static bool check_exposure(const struct event *event, bool again, const struct c
     return true;
 }
 
+/* In the order of indexes, whoever refuses. */
 static void reject(struct uplift_events *batch, size_t index, const struct error *err)
 {
     char line[ERROR_LINE_MAX];
-    json_array_append_new(batch->rejected, json_pack("{s:I, s:s}", "index", (json_int_t)index,
-                                                     "error", error_line(err, line)));
+    size_t at = json_array_size(batch->rejected);
+    while (at > 0 && json_integer_value(json_object_get(json_array_get(batch->rejected, at - 1),
+                                                        "index")) > (json_int_t)index)
+        at--;
+    json_array_insert_new(
+        batch->rejected, at,
+        json_pack("{s:I, s:s}", "index", (json_int_t)index, "error", error_line(err, line)));
 }
 
 static void parse_events(struct uplift_events *batch, json_t *list)
@@ -170,7 +167,7 @@ static void parse_events(struct uplift_events *batch, json_t *list)
         bool parsed = again ? event_parse_exported(item, now, &batch->arena, event, &err)
                             : event_parse(item, now, &batch->arena, event, &err);
         if (parsed && check_exposure(event, again, catalog, &err))
-            batch->places[batch->count++] = index;
+            batch->indexes[batch->count++] = index;
         else
             reject(batch, index, &err);
     }
@@ -228,8 +225,8 @@ static struct uplift_events *events_new(struct uplift *uplift, json_t *body, boo
     batch->exported = exported;
     batch->body = list;
     batch->events = xcalloc(room, sizeof *batch->events);
-    batch->places = xcalloc(room, sizeof *batch->places);
     batch->duplicates = xcalloc(room, sizeof *batch->duplicates);
+    batch->indexes = xcalloc(room, sizeof *batch->indexes);
     batch->rejected = json_array();
     batch->answer = json_pack("{s:o}", "rejected", batch->rejected);
     parse_events(batch, list);
@@ -246,23 +243,24 @@ static bool write_events(void *data, struct ingest_run *run, struct error *err)
     return ok;
 }
 
-/* Refuses what is older than the history that is kept. Here, as the writer moves that on: nothing
- * can come between a seal and an event that it should have waited for. */
-static void refuse_old(struct uplift_events *batch)
+/* Takes out events that their customers have not consented to. In the transaction that keeps the
+ * others, so that none is kept once a refusal was answered. */
+static void ask_consent(struct uplift_events *batch, struct store_txn *txn)
 {
-    int64_t from = atomic_load(&batch->uplift->accept_from);
     size_t kept = 0;
-    char at[WHEN_TEXT_MAX];
     for (size_t i = 0; i < batch->count; i++) {
-        struct error old = {0};
-        if (event_time(&batch->events[i]) >= from) {
-            batch->events[kept] = batch->events[i];
-            batch->places[kept++] = batch->places[i];
+        unsigned char digest[16];
+        struct error err = {0};
+        customer_digest(batch->uplift, batch->events[i].customer, digest);
+        struct consent consent = consent_read(batch->uplift, txn, digest);
+        const char *why = consent_refuses(&consent, batch->events[i].type);
+        if (why) {
+            error_set(&err, ERROR_DENIED, "customer", "%s", why);
+            reject(batch, batch->indexes[i], &err);
             continue;
         }
-        error_set(&old, ERROR_INVALID, "at", "is older than the history that is kept, from %s on",
-                  when_format(from, at));
-        reject(batch, batch->places[i], &old);
+        batch->indexes[kept] = batch->indexes[i];
+        batch->events[kept++] = batch->events[i];
     }
     batch->count = kept;
 }
@@ -271,9 +269,10 @@ static bool run_events(void *data, struct ingest_run *run, struct error *err)
 {
     struct uplift_events *batch = data;
     (void)err;
+    if (consent_matters(batch->uplift))
+        ask_consent(batch, run->txn);
     for (size_t i = 0; i < batch->count; i++)
         event_arrive(&batch->events[i], ingest_stamp(run));
-    refuse_old(batch);
     ledger_batch_add(run->events, batch->events, batch->count, batch->duplicates);
     run->after = write_events;
     run->data = batch->uplift;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* POST /v1/assign and /v1/explain: decisions from the catalog, without a disk on the way unless
- * exposures are to be recorded. */
+ * exposures are to be recorded or somebody refused consent. */
 #include <stdlib.h>
 
 #include "core/assign.h"
 #include "core/catalog.h"
+#include "core/consent.h"
 #include "core/event.h"
 #include "core/json.h"
 #include "http/response.h"
@@ -14,6 +15,7 @@ struct question {
     const char *customer;
     json_t *attributes, *experiments;
     bool track, explain;
+    const struct consent *consent; /* NULL: nobody refuses */
 };
 
 static const char *const fields[] = {"customer", "attributes", "experiments", "track", NULL};
@@ -34,7 +36,7 @@ static void answer_one(const struct experiment *experiment, const struct questio
 {
     json_t *trace = q->explain ? json_array() : NULL;
     struct assignment decision =
-        assign_decide(experiment, slice_of(q->customer), q->attributes, trace);
+        assign_decide(experiment, slice_of(q->customer), q->attributes, q->consent, trace);
     json_t *row = assign_json(experiment, decision);
     if (trace)
         json_object_set_new(row, "trace", trace);
@@ -115,12 +117,24 @@ static bool track(struct request *request, json_t *body, json_t *answers, json_t
     return true;
 }
 
+/* The store is read only where consent can decide, or is to be shown. */
+static bool find_consent(struct uplift *uplift, struct question *q, struct consent *consent,
+                         struct error *err)
+{
+    if (!q->explain && !consent_matters(uplift))
+        return true;
+    q->consent = consent;
+    return consent_find(uplift, slice_of(q->customer), consent, err);
+}
+
 static void answer(struct request *request, bool explain)
 {
     struct error err = {0};
     struct question q = {.explain = explain};
+    struct consent consent;
     json_t *body = request_json(request, false, &err);
-    if (!body || !read_question(body, &q, &err)) {
+    if (!body || !read_question(body, &q, &err) ||
+        !find_consent(request->uplift, &q, &consent, &err)) {
         respond_error(request, &err);
         json_decref(body);
         return;

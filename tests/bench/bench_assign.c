@@ -38,7 +38,7 @@ static double hash_once(const struct bench *bench, struct slice customer)
 
 static double decide_once(const struct bench *bench, struct slice customer)
 {
-    return assign_decide(bench->experiment, customer, bench->attributes, NULL).bucket;
+    return assign_decide(bench->experiment, customer, bench->attributes, NULL, NULL).bucket;
 }
 
 /* Nanoseconds a call. */

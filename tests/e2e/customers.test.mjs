@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // A person's data over HTTP: shown whole, in pages, under ids of every kind; erased with the figures
-// moved; nothing of it left in the trail.
+// moved; nothing of it left in the trail. Consent is heeded by assignment, events and imports.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -130,4 +130,76 @@ test('an erasure tells how figures moved, and the trail nothing of who it was', 
   assert.match(trail[0].key, /^[0-9a-f]{32}$/);
   assert.deepEqual(trail[0].before, { events: 2, units: 1 });
   assert.ok(!JSON.stringify(trail).includes('goes') && !JSON.stringify(trail).includes('leaves'));
+});
+
+const consent = (id) => `${customer(id)}/consent`;
+const yes = { analytics: true, personalization: true };
+
+test('consent is recorded, shown and heeded', async () => {
+  const id = 'é/consent';
+  assert.deepEqual((await ask(server, 'GET', consent(id))).json, { ...yes, recorded: false, at: null });
+  assert.equal((await ask(server, 'GET', customer(id))).status, 404);
+  await send(server, [exposure(id, 'b'), { type: 'outcome', customer: id, name: 'order', value: 3 }]);
+  const refused = (await ask(server, 'PUT', consent(id), { analytics: true, personalization: false })).json;
+  assert.equal(refused.erased, null);
+  const { erased, ...shown } = refused;
+  assert.deepEqual((await ask(server, 'GET', consent(id))).json, shown);
+  assert.deepEqual((await ask(server, 'GET', customer(id))).json.consent, shown);
+
+  const [decision] = (await ask(server, 'POST', '/v1/assign', { customer: id, experiments: ['exp'], track: true })).json.assignments;
+  assert.deepEqual(decision, { experiment: 'exp', variant: 'a', value: decision.value, reason: 'consent', bucket: null, in_experiment: false });
+  const [{ trace }] = (await ask(server, 'POST', '/v1/explain', { customer: id, experiments: ['exp'] })).json.assignments;
+  assert.deepEqual(trace.map((step) => [step.step, step.passed]), [['state', true], ['consent', false]]);
+  assert.equal(trace[1].personalization, false);
+  const { accepted, rejected } = await send(server, [{ type: 'outcome', customer: id, name: 'order', value: 4 }, exposure(id, 'a')]);
+  assert.equal(accepted, 1);
+  assert.deepEqual(rejected, [{ index: 1, error: 'customer: has not consented to personalization' }]);
+
+  const gone = (await ask(server, 'PUT', consent(id), { analytics: false, personalization: false })).json;
+  assert.equal(gone.erased.events, 3);
+  assert.equal(gone.erased.moved[0].customers.after, gone.erased.moved[0].customers.before - 1);
+  assert.deepEqual((await send(server, [{ type: 'outcome', customer: id, name: 'order' }])).rejected, [{ index: 0, error: 'customer: has not consented to analytics' }]);
+  assert.deepEqual((await ask(server, 'GET', customer(id))).json.events, []);
+  assert.equal((await ask(server, 'DELETE', customer(id))).status, 404);
+
+  assert.equal((await ask(server, 'PUT', consent(id), yes)).status, 200);
+  const [again] = (await ask(server, 'POST', '/v1/assign', { customer: id, experiments: ['exp'] })).json.assignments;
+  assert.equal(again.reason, 'assigned');
+  assert.equal((await send(server, [exposure(id, again.variant)])).accepted, 1);
+});
+
+test('consent: bad input, and keys that may not', async () => {
+  for (const body of [{}, { analytics: true }, { ...yes, more: 1 }, { analytics: 'yes', personalization: true }, '[]', '{'])
+    assert.equal((await ask(server, 'PUT', consent('c'), body)).status, 400, JSON.stringify(body));
+  assert.equal((await ask(server, 'PUT', '/v1/customers/%ff/consent', yes)).status, 400);
+  const { key } = (await ask(server, 'POST', '/v1/keys', { kind: 'client' })).json;
+  assert.equal((await ask(server, 'PUT', consent('c'), yes, key)).status, 403);
+  assert.equal((await ask(server, 'GET', consent('c'))).json.recorded, false);
+});
+
+test('where consent is required, who said nothing is not kept', async () => {
+  const own = await serve('required', '--require-consent');
+  await define(own);
+  const event = (id) => ({ type: 'outcome', customer: id, name: 'order', value: 1 });
+  assert.equal((await send(own, [event('silent')])).rejected[0].error, 'customer: has not consented to analytics');
+  assert.equal((await ask(own, 'POST', '/v1/assign', { customer: 'silent', experiments: ['exp'] })).json.assignments[0].reason, 'consent');
+  await ask(own, 'PUT', consent('spoke'), yes);
+  await ask(own, 'PUT', consent('refused'), { analytics: false, personalization: false });
+  assert.equal((await send(own, [event('spoke')])).accepted, 1);
+  assert.equal((await ask(own, 'POST', '/v1/assign', { customer: 'spoke', experiments: ['exp'] })).json.assignments[0].reason, 'assigned');
+  assert.equal(await own.stop(), 0);
+  // An import heeds it too: refusals always, silence where it is told to.
+  const file = join(folder, 'events.ndjson');
+  writeFileSync(file, ['silent', 'spoke', 'refused'].map((id) => JSON.stringify({ ...event(id), id: `i-${id}` })).join('\n'));
+  const run = (...options) => spawnSync(bin, ['import', file, '--events', '--data', join(folder, 'required'), ...options], { encoding: 'utf8' });
+  const strict = run('--require-consent');
+  assert.equal(strict.status, 1);
+  assert.match(strict.stderr, /1 events imported, 0 were there already, 2 refused/);
+  assert.match(run().stderr, /1 events imported, 1 were there already, 1 refused/);
+  const table = join(folder, 'table.csv');
+  writeFileSync(table, 'who,group,buys\nsilent,a,1\nspoke,b,0\nrefused,a,1\nother,b,1\nmore,a,0\n');
+  const read = spawnSync(bin, ['import', table, '--data', join(folder, 'required'), '--experiment', 'past', '--customer', 'who', '--variant', 'group', '--outcome', 'buys'], { encoding: 'utf8' });
+  assert.match(read.stderr, /a row is refused: customer: has not consented to analytics/);
+  assert.match(read.stderr, /4 rows imported, 1 refused/);
+  assert.equal(read.status, 1);
 });
