@@ -12,6 +12,7 @@
 #include "core/analysis.h"
 #include "core/keys.h"
 #include "core/ledger.h"
+#include "core/retention.h"
 #include "core/uplift.h"
 #include "http/server.h"
 
@@ -25,6 +26,8 @@ static const char help[] =
     "  --connections N          at most so many at once [2000]\n"
     "  --timeout SECONDS        of a connection that neither sends nor takes [30]\n"
     "  --arrive SECONDS         for a request to arrive whole [60]\n"
+    "  --retain-days N          drop events older than that, once nothing can change what was\n"
+    "                           counted of them [keep all]\n"
     "  --rate N                 requests a second that a key may make; 0: any number [100000]\n"
     "  --store-max BYTES        the store grows to at most so many; K, M, G and T may follow\n"
     "                           [what the disk holds]\n"
@@ -118,6 +121,24 @@ static bool expire(struct expiry *expiry, struct error *err)
     return ok;
 }
 
+/* Whether a signal is there, which sigtimedwait will then take. */
+static bool is_ending(void)
+{
+    sigset_t pending;
+    sigpending(&pending);
+    return sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1;
+}
+
+/* Slices of retention until its pass is over, or half a minute: between them the others write. */
+static bool retain(struct uplift *uplift, struct error *err)
+{
+    bool ok = true, more = uplift->retain_days > 0;
+    int64_t until = uplift_now(uplift) + HOUSEKEEPING_SECONDS * WHEN_SECOND / 2;
+    while (ok && more && uplift_now(uplift) < until && !is_ending())
+        ok = retention_keep(uplift, uplift->retain_days, 1, &more, err);
+    return ok;
+}
+
 /* Waits for the signal that ends the server, and keeps house meanwhile. */
 static void wait_for_end(struct uplift *uplift, const sigset_t *signals)
 {
@@ -128,7 +149,7 @@ static void wait_for_end(struct uplift *uplift, const sigset_t *signals)
         char line[ERROR_LINE_MAX];
         rebuild_start(uplift); /* one that a full disk ended goes on */
         if (!expire(&expiry, &err) || !keys_save(uplift, &err) ||
-            !analysis_keep_house(uplift, &err)) {
+            !analysis_keep_house(uplift, &err) || !retain(uplift, &err)) {
             atomic_fetch_add(&uplift->house_failed, 1);
             fprintf(stderr, "uplift serve: housekeeping: %s\n", error_line(&err, line));
         } else {
@@ -172,6 +193,11 @@ int serve_command(int argc, char **argv)
          .most = 1000000},
         {.name = "timeout", .kind = OPTION_INTEGER, .out = &timeout, .least = 1, .most = 86400},
         {.name = "arrive", .kind = OPTION_INTEGER, .out = &arrive, .least = 1, .most = 86400},
+        {.name = "retain-days",
+         .kind = OPTION_INTEGER,
+         .out = &open.retain_days,
+         .least = 1,
+         .most = 36500},
         {.name = "rate", .kind = OPTION_INTEGER, .out = &rate, .least = 0, .most = 1000000000},
         {.name = "store-max", .kind = OPTION_TEXT, .out = &store_max},
         {.name = "require-consent", .kind = OPTION_FLAG, .out = &open.require_consent},

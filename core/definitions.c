@@ -16,8 +16,10 @@
 #include "core/analysis.h"
 #include "core/audit.h"
 #include "core/json.h"
+#include "core/ledger.h"
 #include "core/look.h"
 #include "core/recount.h"
+#include "core/retention.h"
 #include "core/uplift.h"
 
 /* One change. The caller fills the first part; `make` the second. */
@@ -106,12 +108,49 @@ static bool reaches_back(const struct job *job)
            (before->epoch_count != after->epoch_count || before->stopped_at != after->stopped_at);
 }
 
-/* Makes the next definition and finds whose figures it changes. */
+/* What is sealed, or was dropped, cannot be counted anew: whoever asks for other figures is to get
+ * them from now on. */
+static bool may_count_anew(const struct job *job, struct store_txn *txn,
+                           const struct catalog *catalog, const struct experiment *experiment,
+                           struct error *err)
+{
+    const char *instead =
+        job->metric ? "make a new metric" : "make a new phase, or another experiment";
+    int64_t sealed = ledger_sealed_units(txn, experiment->number, err);
+    const struct retention kept = retention_read(txn, catalog);
+    if (err->code != ERROR_NONE)
+        return false;
+    if (sealed > 0)
+        return error_set(err, ERROR_CONFLICT, NULL,
+                         "the figures of %lld customers of '%s' are final, as their events are no "
+                         "longer kept, and cannot be counted anew: %s",
+                         (long long)sealed, experiment->key, instead);
+    int covariate = job->metric ? job->metric->covariate_days : kept.covariate_days;
+    if (kept.keep_from > 0 && experiment->started_at - covariate * WHEN_DAY < kept.keep_from)
+        return error_set(err, ERROR_CONFLICT, NULL,
+                         "counting '%s' anew would take events that are no longer kept: %s",
+                         experiment->key, instead);
+    return true;
+}
+
+static bool all_may_count_anew(const struct job *job, struct store_txn *txn,
+                               const struct catalog *catalog, struct error *err)
+{
+    bool ok = true;
+    for (size_t i = 0; ok && txn && i < catalog_experiment_count(catalog); i++) {
+        const struct experiment *experiment = catalog_experiment_at(catalog, i);
+        ok = !recount_concerns(&job->due, experiment->number) ||
+             may_count_anew(job, txn, catalog, experiment, err);
+    }
+    return ok;
+}
+
+/* Makes the next definition and finds whose figures it changes. In a mere preview txn is NULL. */
 static bool make_next(struct job *job, struct store_txn *txn, const struct catalog *catalog,
                       struct error *err)
 {
     job->at = job->change->at >= 0 ? job->change->at : uplift_now(job->uplift);
-    bool good = job->make(job, txn, catalog, err);
+    bool good = job->make(job, txn, catalog, err) && all_may_count_anew(job, txn, catalog, err);
     if (good && reaches_back(job))
         recount_add(&job->due, job->experiment->number);
     return good;

@@ -29,6 +29,10 @@ static bool take(void *data, const struct tally_name *name, const struct tally *
         gathered_bins_take(&g->bins, &g->arena, name, tally);
         return true;
     }
+    if (name->variant == TALLY_SEALED) {
+        g->sealed += tally->n;
+        return true;
+    }
     *tally_set_at(g->tallies, name) = *tally;
     if (!name->segment.len || name->metric != 0)
         return true;
@@ -102,6 +106,7 @@ bool gathered_read(struct store_txn *txn, struct gathered *g, struct error *err)
         return look_last(txn, of, INT64_MAX, &g->last, err) || err->code == ERROR_NONE;
     if (!tally_each(txn, key_slice(&prefix), take, g, err))
         return false;
+    g->sealed_since = g->sealed ? ledger_sealed_since(txn, of.experiment, of.phase) : 0;
     if (g->value_count > 1)
         qsort(g->values, g->value_count, sizeof *g->values, by_size);
     for (size_t v = 0; v < g->experiment->variant_count; v++)

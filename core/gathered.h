@@ -34,6 +34,8 @@ struct gathered {
     bool recounting;  /* tallies are being counted anew: there is the last look alone */
     int64_t customers_done, customers_left; /* of the recount */
     int64_t exposed;                        /* customers, all variants */
+    int64_t sealed;                         /* units of the phase that are (retention.h) */
+    int64_t sealed_since;                   /* ms: when the first one was; 0: none */
     bool look_due;                          /* scheduled: one of its looks is due */
     bool look;                 /* and is taken now: something may be claimed. Set by the caller */
     struct tally_set *tallies; /* all but those of bins */

@@ -187,11 +187,12 @@ bool ledger_unit_add(struct unit *unit, const struct event *event,
 {
     int epoch, variant;
     if (event->type != EVENT_EXPOSURE)
-        return unit->variant < 0 || add_to_metrics(unit, event, experiment, catalog);
+        return unit->variant < 0 || unit->sealed ||
+               add_to_metrics(unit, event, experiment, catalog);
     if (!ledger_exposure_of(event, experiment, phase, &epoch, &variant))
         return true;
     if (event_time(event) <= unit->exposed_at)
-        return false;
+        return unit->sealed;
     if (unit->variant >= 0 && variant != unit->variant)
         leave_analysis(unit);
     return true;
@@ -228,5 +229,17 @@ bool ledger_unit(const struct event *events, size_t count, const struct experime
     for (size_t i = 0; i < count; i++)
         if (events[i].type != EVENT_EXPOSURE)
             add_to_metrics(unit, &events[i], experiment, catalog);
+    return true;
+}
+
+bool ledger_unit_beside(const struct unit *old, const struct event *events, size_t count,
+                        const struct experiment *experiment, int phase,
+                        const struct catalog *catalog, struct arena *arena, struct unit *unit)
+{
+    if (!old || !old->sealed)
+        return ledger_unit(events, count, experiment, phase, catalog, arena, unit);
+    *unit = *old;
+    for (size_t i = 0; i < count; i++)
+        must(ledger_unit_add(unit, &events[i], experiment, phase, catalog));
     return true;
 }

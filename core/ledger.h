@@ -48,6 +48,7 @@ struct unit_segment {
 struct unit {
     uint16_t epoch;
     int variant; /* index, or -1: crossed */
+    bool sealed; /* final: its events may be gone (retention.h) */
     int64_t exposed_at;
     struct unit_segment segments[EXPERIMENT_SEGMENTS_MAX];
     size_t segment_count;
@@ -60,10 +61,16 @@ struct unit {
 bool ledger_unit(const struct event *events, size_t count, const struct experiment *experiment,
                  int phase, const struct catalog *catalog, struct arena *arena, struct unit *unit);
 
+/* The same where `old` (NULL: none) is stored: a sealed one stays as it is, whatever history is
+ * left, but for an exposure to another variant. */
+bool ledger_unit_beside(const struct unit *old, const struct event *events, size_t count,
+                        const struct experiment *experiment, int phase,
+                        const struct catalog *catalog, struct arena *arena, struct unit *unit);
+
 /* Adds one event, which may be of any time, to a unit: what ledger_unit would give for the history
  * with it. False, and the unit is not to be used, where only the history can tell: an exposure that
  * is not later than the one that counts, two answers at the same time, a unit that was counted of
- * other metrics. Pure too. */
+ * other metrics. To a sealed unit nothing is added but an exposure to another variant. Pure too. */
 bool ledger_unit_add(struct unit *unit, const struct event *event,
                      const struct experiment *experiment, int phase, const struct catalog *catalog);
 
@@ -124,6 +131,18 @@ bool ledger_erase(struct store_txn *txn, struct tally_set *tallies, const unsign
                   struct slice id, const struct catalog *catalog, uint64_t *events,
                   struct error *err);
 
+/* Seals the customer's units whose time has come and drops events that none of them needs; a
+ * customer of whom nothing is left is forgotten. `now` dates the first seal of a phase. *rows grows
+ * by the rows that were worked on. For a pass of retention.h. */
+struct retention;
+bool ledger_retain(struct store_txn *txn, struct tally_set *tallies, const unsigned char secret[32],
+                   uint64_t customer, const struct retention *marks, int64_t now,
+                   const struct catalog *catalog, size_t *rows, struct error *err);
+/* When the first unit of a phase was sealed (ms), or 0. */
+int64_t ledger_sealed_since(struct store_txn *txn, uint32_t experiment, uint16_t phase);
+/* How many units of all phases are sealed. */
+int64_t ledger_sealed_units(struct store_txn *txn, uint32_t experiment, struct error *err);
+
 /* Recounts everything from history and compares with the stored units and tallies. `report` gets
  * one line a difference, `progress` (may be NULL) a share from 0 to 1. *differences counts them. */
 bool ledger_check(struct store_txn *txn, const struct catalog *catalog,
@@ -132,8 +151,8 @@ bool ledger_check(struct store_txn *txn, const struct catalog *catalog,
                   struct error *err);
 
 /* Counts a customer anew from history, whatever the units are that are stored: they are taken out
- * and not subtracted. Events that cannot be read are taken out too, and `report` (may be NULL) gets
- * one line each. For a rebuild afresh (recount.h). */
+ * and not subtracted, but for sealed ones, which are believed. Events that cannot be read are taken
+ * out too, and `report` (may be NULL) gets one line each. For a rebuild afresh (recount.h). */
 bool ledger_customer_afresh(struct store_txn *txn, struct tally_set *tallies, uint64_t customer,
                             const struct catalog *catalog,
                             void (*report)(void *data, const char *line), void *data,

@@ -26,6 +26,11 @@ size_t ledger_take_out(struct store_txn *txn, enum store_table table, struct sli
     return count;
 }
 
+static bool is_not_sealed(struct slice record)
+{
+    return !record.ptr || !ledger_unit_is_sealed(record);
+}
+
 static bool is_unreadable(struct slice record)
 {
     struct event event;
@@ -38,6 +43,20 @@ bool ledger_drop_tallies(struct store_txn *txn, size_t most)
     for (size_t taken = 0; count == AT_ONCE && taken < most; taken += count)
         count = ledger_take_out(txn, STORE_TALLY, NO_SLICE, NULL);
     return count == AT_ONCE;
+}
+
+/* The tallies that they were in are gone. */
+static bool count_sealed(struct store_txn *txn, struct tally_set *tallies, uint64_t customer,
+                         const struct catalog *catalog, struct error *err)
+{
+    struct arena arena = {0};
+    struct ledger_held *held = NULL;
+    size_t count = 0;
+    bool ok = ledger_units_stored(txn, customer, catalog, &arena, &held, &count, err);
+    for (size_t i = 0; ok && i < count; i++)
+        ledger_unit_count(tallies, held[i].experiment->number, held[i].phase, NULL, &held[i].unit);
+    arena_release(&arena);
+    return ok;
 }
 
 bool ledger_customer_afresh(struct store_txn *txn, struct tally_set *tallies, uint64_t customer,
@@ -56,9 +75,10 @@ bool ledger_customer_afresh(struct store_txn *txn, struct tally_set *tallies, ui
                  (unsigned long long)customer, count);
         report(data, line);
     }
-    while (ledger_take_out(txn, STORE_CUSTOMER, key_slice(&units), NULL) == AT_ONCE) {
+    while (ledger_take_out(txn, STORE_CUSTOMER, key_slice(&units), is_not_sealed) == AT_ONCE) {
     }
-    return ledger_customer(txn, tallies, customer, catalog, err);
+    return count_sealed(txn, tallies, customer, catalog, err) &&
+           ledger_customer(txn, tallies, customer, catalog, err);
 }
 
 /* --- check ---------------------------------------------------------------------------------- */
@@ -90,12 +110,13 @@ static bool check_customer(struct check *check, uint64_t customer, const struct 
     struct ledger_meetings met = ledger_meetings_of(check->txn, customer, events, count, catalog);
     const struct ledger_meeting *list = met.list;
     for (size_t i = 0; ok && i < met.count; i++) {
-        struct unit unit;
+        struct unit unit, old;
         struct slice stored = NO_SLICE;
         struct store_key key = ledger_unit_key(customer, list[i].experiment->number, list[i].phase);
-        bool is =
-            ledger_unit(events, count, list[i].experiment, list[i].phase, catalog, &arena, &unit);
         bool was = store_get(check->txn, STORE_CUSTOMER, key_slice(&key), &stored);
+        bool whole = was && ledger_unit_decode(stored, list[i].experiment, &arena, &old);
+        bool is = ledger_unit_beside(whole ? &old : NULL, events, count, list[i].experiment,
+                                     list[i].phase, catalog, &arena, &unit);
         if (is) {
             ledger_unit_encode(&unit, list[i].experiment, &record);
             ledger_unit_count(check->recounted, list[i].experiment->number, list[i].phase, NULL,

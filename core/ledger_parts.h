@@ -32,6 +32,11 @@ void ledger_customer_forget(struct store_txn *txn, const unsigned char secret[32
 void ledger_seen_digest(const unsigned char secret[32], uint64_t customer,
                         const struct event *event, unsigned char digest[16]);
 
+/* All units of a customer as they are stored, counted or not (ledger_units has those that are). */
+bool ledger_units_stored(struct store_txn *txn, uint64_t customer, const struct catalog *catalog,
+                         struct arena *arena, struct ledger_held **held, size_t *count,
+                         struct error *err);
+
 /* Replaces `out` by the unit's record. */
 void ledger_unit_encode(const struct unit *unit, const struct experiment *experiment,
                         struct text *out);
@@ -39,6 +44,8 @@ void ledger_unit_encode(const struct unit *unit, const struct experiment *experi
  * the arena. */
 bool ledger_unit_decode(struct slice record, const struct experiment *experiment,
                         struct arena *arena, struct unit *unit);
+/* Whether a record that can be read is that of a sealed unit. */
+bool ledger_unit_is_sealed(struct slice record);
 /* Takes `old` away from the tallies and adds `new`; either may be NULL. */
 void ledger_unit_count(struct tally_set *tallies, uint32_t experiment, uint16_t phase,
                        const struct unit *old, const struct unit *new);

@@ -23,16 +23,17 @@ static bool read_unit(struct slice rest, struct slice record, const struct catal
            ledger_unit_decode(arena_slice(arena, record), held->experiment, arena, &held->unit);
 }
 
-bool ledger_units(struct store_txn *txn, uint64_t customer, const struct catalog *catalog,
-                  struct arena *arena, struct ledger_held **held, size_t *count, struct error *err)
+bool ledger_units_stored(struct store_txn *txn, uint64_t customer, const struct catalog *catalog,
+                         struct arena *arena, struct ledger_held **held, size_t *count,
+                         struct error *err)
 {
     struct store_key prefix = ledger_key(customer, LEDGER_UNIT);
     struct store_cursor *cursor = store_walk(txn, STORE_CUSTOMER, key_slice(&prefix), NO_SLICE);
     struct slice key, record;
     struct ledger_held *list = NULL;
     size_t used = 0, room = 0;
-    bool ok = true, counted = customer < recount_uncounted(txn);
-    while (ok && counted && store_next(cursor, &key, &record)) {
+    bool ok = true;
+    while (ok && store_next(cursor, &key, &record)) {
         if (used == room) {
             struct ledger_held *more =
                 arena_alloc(arena, (room = room ? room * 2 : 8) * sizeof *more);
@@ -50,6 +51,15 @@ bool ledger_units(struct store_txn *txn, uint64_t customer, const struct catalog
     *held = list;
     *count = used;
     return true;
+}
+
+bool ledger_units(struct store_txn *txn, uint64_t customer, const struct catalog *catalog,
+                  struct arena *arena, struct ledger_held **held, size_t *count, struct error *err)
+{
+    *held = NULL;
+    *count = 0;
+    return customer >= recount_uncounted(txn) ||
+           ledger_units_stored(txn, customer, catalog, arena, held, count, err);
 }
 
 /* --- erasure -------------------------------------------------------------------------------- */

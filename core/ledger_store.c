@@ -21,15 +21,15 @@ static bool recount(struct store_txn *txn, struct tally_set *tallies, uint64_t c
     struct slice stored;
     struct text record;
     text_init(&record, LEDGER_RECORD_MAX);
-    bool is = ledger_unit(events, count, experiment, phase, catalog, arena, &unit);
     bool was = store_get(txn, STORE_CUSTOMER, key_slice(&key), &stored);
+    if (was && !ledger_unit_decode(arena_slice(arena, stored), experiment, arena, &old))
+        return damaged_unit(customer, err);
+    bool is = ledger_unit_beside(was ? &old : NULL, events, count, experiment, phase, catalog,
+                                 arena, &unit);
     if (is)
         ledger_unit_encode(&unit, experiment, &record);
     bool same = is == was && (!is || slice_equal(stored, (struct slice){record.ptr, record.len}));
-    bool ok = same || !was ||
-              ledger_unit_decode(arena_slice(arena, stored), experiment, arena, &old) ||
-              damaged_unit(customer, err);
-    if (!same && ok) {
+    if (!same) {
         ledger_unit_count(tallies, experiment->number, phase, was ? &old : NULL, is ? &unit : NULL);
         if (is)
             store_put(txn, STORE_CUSTOMER, key_slice(&key), (struct slice){record.ptr, record.len});
@@ -37,7 +37,7 @@ static bool recount(struct store_txn *txn, struct tally_set *tallies, uint64_t c
             store_delete(txn, STORE_CUSTOMER, key_slice(&key));
     }
     text_release(&record);
-    return ok;
+    return true;
 }
 
 static void add_meeting(struct ledger_meetings *met, const struct experiment *experiment,

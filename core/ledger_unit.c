@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The record of a unit, and what a unit adds to the tallies.
  *
- * Version 2: version u8 · flags u8 (none yet) · epoch varint · variant + 1 varint (0: crossed) ·
+ * Version 2: version u8 · flags u8 (1: sealed) · epoch varint · variant + 1 varint (0: crossed) ·
  * exposed_at signed · segments varint, each its place in segments_ever varint and its value text ·
  * metrics varint, each:
  *   how far its number is from that of the one before, signed, above the bits of `head` ·
@@ -10,7 +10,7 @@
 #include "core/record.h"
 #include "stats/sketch.h"
 
-enum { UNIT_VERSION = 2, UNIT_FLAGS = 0 };
+enum { UNIT_VERSION = 2, SEALED = 1 };
 enum head { BINNED = 1, MORE = 2, HEAD_BITS = 2 };
 enum more {
     NOTHING = 1,     /* a survey without an answer that counts: no sum */
@@ -55,7 +55,7 @@ static void encode_metric(const struct unit_metric *metric, uint32_t before, int
 void ledger_unit_encode(const struct unit *unit, const struct experiment *experiment,
                         struct text *out)
 {
-    const unsigned char head[2] = {UNIT_VERSION, UNIT_FLAGS};
+    const unsigned char head[2] = {UNIT_VERSION, unit->sealed ? SEALED : 0};
     text_clear(out);
     text_add(out, head, sizeof head);
     record_varint(out, unit->epoch);
@@ -144,13 +144,13 @@ bool ledger_unit_decode(struct slice rest, const struct experiment *experiment, 
     uint32_t before = 0;
     *unit = (struct unit){0};
     if (!record_read_byte(&rest, &version) || version != UNIT_VERSION ||
-        !record_read_byte(&rest, &flags) || flags != UNIT_FLAGS ||
-        !record_read_varint(&rest, &epoch) || epoch > UINT16_MAX ||
-        !record_read_varint(&rest, &variant) || variant > EXPERIMENT_VARIANTS_MAX ||
-        !record_read_signed(&rest, &unit->exposed_at) ||
+        !record_read_byte(&rest, &flags) || flags > SEALED || !record_read_varint(&rest, &epoch) ||
+        epoch > UINT16_MAX || !record_read_varint(&rest, &variant) ||
+        variant > EXPERIMENT_VARIANTS_MAX || !record_read_signed(&rest, &unit->exposed_at) ||
         !decode_segments(&rest, experiment, unit) || !record_read_varint(&rest, &metrics) ||
         metrics > EXPERIMENT_METRICS_MAX)
         return false;
+    unit->sealed = flags & SEALED;
     unit->epoch = (uint16_t)epoch;
     unit->variant = (int)variant - 1;
     unit->metric_count = (size_t)metrics;
@@ -161,6 +161,11 @@ bool ledger_unit_decode(struct slice rest, const struct experiment *experiment, 
         before = unit->metrics[i].metric;
     }
     return rest.len == 0;
+}
+
+bool ledger_unit_is_sealed(struct slice record)
+{
+    return record.len > 1 && record.ptr[0] == UNIT_VERSION && (record.ptr[1] & SEALED);
 }
 
 /* --- tallies -------------------------------------------------------------------------------- */
@@ -219,8 +224,14 @@ static struct tally_name place_of(uint32_t experiment, uint16_t phase, const str
 static void count_whole(struct tally_set *tallies, uint32_t experiment, uint16_t phase,
                         const struct unit *unit, int sign)
 {
+    static const struct contribution nothing = {.score = -1};
     struct tally_name name = place_of(experiment, phase, unit);
     count_cell(tallies, name, unit, sign);
+    if (unit->sealed) {
+        struct tally_name sealed = name;
+        sealed.variant = TALLY_SEALED;
+        tally_count(tally_set_at(tallies, &sealed), &nothing, sign);
+    }
     for (size_t i = 0; i < unit->segment_count; i++) {
         name.segment = unit->segments[i].name;
         name.value = unit->segments[i].value;
@@ -231,8 +242,8 @@ static void count_whole(struct tally_set *tallies, uint32_t experiment, uint16_t
 /* Whether both are in the same cells and count the same metrics. */
 static bool same_cells(const struct unit *a, const struct unit *b)
 {
-    if (a->epoch != b->epoch || a->variant != b->variant || a->segment_count != b->segment_count ||
-        a->metric_count != b->metric_count)
+    if (a->epoch != b->epoch || a->variant != b->variant || a->sealed != b->sealed ||
+        a->segment_count != b->segment_count || a->metric_count != b->metric_count)
         return false;
     for (size_t i = 0; i < a->segment_count; i++)
         if (!slice_equal(a->segments[i].name, b->segments[i].name) ||

@@ -288,6 +288,14 @@ static json_t *variants_json(const struct gathered *g, int64_t *exposed)
     return list;
 }
 
+/* Of how many customers events are no longer kept, so that their figures are final. */
+static json_t *sealed_json(const struct gathered *g)
+{
+    return g->sealed ? json_pack("{s:I, s:o}", "units", (json_int_t)g->sealed, "since",
+                                 json_when(g->sealed_since))
+                     : json_null();
+}
+
 static json_t *experiment_part(const struct gathered *g, json_t *variants)
 {
     const struct experiment *e = g->present;
@@ -389,13 +397,14 @@ json_t *results_make(struct uplift *uplift, const struct gathered *g, struct err
         .customers_per_month = monthly(g, health.exposed, elapsed),
         .complete = is_over(g->present),
         .schedule_over = json_is_true(json_object_get(schedule, "over"))};
-    json_t *results = json_pack(
-        "{s:o, s:o, s:s, s:I, s:o, s:o, s:o, s:o, s:O, s:O, s:O*, s:o, s:o}", "experiment",
-        experiment_part(g, health.variants), "as_of", json_when(g->now), "zone", "UTC", "day",
-        (json_int_t)g->day, "planned_days", outlook_planned_days(health.metrics, &plan),
-        "rebuilding", json_null(), "design", design_json(plan.design), "schedule", schedule,
-        "metrics", health.metrics, "segments", json_object_get(report, "segments"), "srm",
-        health.srm, "health", health_report(&health), "decision", decision_make(&input));
+    json_t *results =
+        json_pack("{s:o, s:o, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:O, s:O, s:O*, s:o, s:o}",
+                  "experiment", experiment_part(g, health.variants), "as_of", json_when(g->now),
+                  "zone", "UTC", "day", (json_int_t)g->day, "planned_days",
+                  outlook_planned_days(health.metrics, &plan), "rebuilding", json_null(), "sealed",
+                  sealed_json(g), "design", design_json(plan.design), "schedule", schedule,
+                  "metrics", health.metrics, "segments", json_object_get(report, "segments"), "srm",
+                  health.srm, "health", health_report(&health), "decision", decision_make(&input));
     json_decref(report);
     return results;
 }

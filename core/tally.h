@@ -55,6 +55,9 @@ bool tally_agrees(const struct tally *a, const struct tally *b);
 /* Which tally. metric 0 counts units: exposed customers by variant, and customers who saw two
  * variants under TALLY_CROSSED. */
 #define TALLY_CROSSED 0xff
+/* Under metric 0 and all segments also how many of the units, of whatever variant, are sealed
+ * (retention.h). */
+#define TALLY_SEALED 0xfe
 struct tally_name {
     uint32_t experiment;
     uint16_t phase, epoch;

@@ -16,6 +16,7 @@
 #include "core/keys.h"
 #include "core/keys_private.h"
 #include "core/ledger.h"
+#include "core/retention.h"
 
 /* --- opening -------------------------------------------------------------------------------- */
 
@@ -38,6 +39,17 @@ static bool load_secret(struct uplift *uplift, struct error *err)
     return store_commit(&txn, err);
 }
 
+static bool load_marks(struct uplift *uplift, struct error *err)
+{
+    struct store_txn *txn = store_read(uplift->store, err);
+    if (!txn)
+        return false;
+    atomic_store(&uplift->accept_from, retention_accept_from(txn));
+    bool ok = store_healthy(txn, err);
+    store_abort(&txn);
+    return ok;
+}
+
 struct uplift *uplift_open_with(const char *folder, const struct uplift_options *options,
                                 struct error *err)
 {
@@ -45,6 +57,7 @@ struct uplift *uplift_open_with(const char *folder, const struct uplift_options 
     uplift->clock = options->clock.now ? options->clock : clock_system;
     uplift->require_consent = options->require_consent;
     uplift->looked = (struct uplift_looked){UINT64_MAX, UINT64_MAX};
+    uplift->retain_days = options->retain_days;
     catalog_root_init(&uplift->catalog);
     pthread_mutex_init(&uplift->looking, NULL);
     fresh_init(&uplift->fresh);
@@ -57,7 +70,7 @@ struct uplift *uplift_open_with(const char *folder, const struct uplift_options 
         return NULL;
     }
     uplift->ingest = ingest_start(uplift->store, &uplift->clock, 0, err);
-    if (!uplift->ingest || !definitions_load(uplift, err))
+    if (!uplift->ingest || !definitions_load(uplift, err) || !load_marks(uplift, err))
         uplift_close(&uplift);
     else
         rebuild_start(uplift);
@@ -96,8 +109,8 @@ struct uplift_events {
     json_t *body;       /* the events borrow from it */
     struct arena arena; /* and from this, the text of attributes */
     struct event *events;
+    size_t *places; /* of each event in what was sent */
     bool *duplicates;
-    size_t *indexes; /* in the body */
     size_t count;
     json_t *answer, *rejected;
     void (*done)(void *data, json_t *answer, const struct error *err);
@@ -110,8 +123,8 @@ static void events_free(struct uplift_events *batch)
     json_decref(batch->answer);
     arena_release(&batch->arena);
     free(batch->events);
+    free(batch->places);
     free(batch->duplicates);
-    free(batch->indexes);
     free(batch);
 }
 
@@ -167,7 +180,7 @@ static void parse_events(struct uplift_events *batch, json_t *list)
         bool parsed = again ? event_parse_exported(item, now, &batch->arena, event, &err)
                             : event_parse(item, now, &batch->arena, event, &err);
         if (parsed && check_exposure(event, again, catalog, &err))
-            batch->indexes[batch->count++] = index;
+            batch->places[batch->count++] = index;
         else
             reject(batch, index, &err);
     }
@@ -225,8 +238,8 @@ static struct uplift_events *events_new(struct uplift *uplift, json_t *body, boo
     batch->exported = exported;
     batch->body = list;
     batch->events = xcalloc(room, sizeof *batch->events);
+    batch->places = xcalloc(room, sizeof *batch->places);
     batch->duplicates = xcalloc(room, sizeof *batch->duplicates);
-    batch->indexes = xcalloc(room, sizeof *batch->indexes);
     batch->rejected = json_array();
     batch->answer = json_pack("{s:o}", "rejected", batch->rejected);
     parse_events(batch, list);
@@ -243,24 +256,42 @@ static bool write_events(void *data, struct ingest_run *run, struct error *err)
     return ok;
 }
 
-/* Takes out events that their customers have not consented to. In the transaction that keeps the
- * others, so that none is kept once a refusal was answered. */
-static void ask_consent(struct uplift_events *batch, struct store_txn *txn)
+static bool is_recent(const struct uplift_events *batch, const struct event *event,
+                      struct error *err)
+{
+    int64_t from = atomic_load(&batch->uplift->accept_from);
+    char at[WHEN_TEXT_MAX];
+    return event_time(event) >= from ||
+           error_set(err, ERROR_INVALID, "at", "is older than the history that is kept, from %s on",
+                     when_format(from, at));
+}
+
+static bool is_consented(const struct uplift_events *batch, struct store_txn *txn,
+                         const struct event *event, struct error *err)
+{
+    unsigned char digest[16];
+    if (!consent_matters(batch->uplift))
+        return true;
+    customer_digest(batch->uplift, event->customer, digest);
+    struct consent consent = consent_read(batch->uplift, txn, digest);
+    const char *why = consent_refuses(&consent, event->type);
+    return !why || error_set(err, ERROR_DENIED, "customer", "%s", why);
+}
+
+/* Refuses what may not be kept. Here, as the writer moves on what that is: nothing can come between
+ * a seal and an event that it should have waited for, or be kept once a refusal was answered. */
+static void refuse_some(struct uplift_events *batch, struct store_txn *txn)
 {
     size_t kept = 0;
     for (size_t i = 0; i < batch->count; i++) {
-        unsigned char digest[16];
-        struct error err = {0};
-        customer_digest(batch->uplift, batch->events[i].customer, digest);
-        struct consent consent = consent_read(batch->uplift, txn, digest);
-        const char *why = consent_refuses(&consent, batch->events[i].type);
-        if (why) {
-            error_set(&err, ERROR_DENIED, "customer", "%s", why);
-            reject(batch, batch->indexes[i], &err);
+        struct error why = {0};
+        if (!is_recent(batch, &batch->events[i], &why) ||
+            !is_consented(batch, txn, &batch->events[i], &why)) {
+            reject(batch, batch->places[i], &why);
             continue;
         }
-        batch->indexes[kept] = batch->indexes[i];
-        batch->events[kept++] = batch->events[i];
+        batch->events[kept] = batch->events[i];
+        batch->places[kept++] = batch->places[i];
     }
     batch->count = kept;
 }
@@ -269,10 +300,9 @@ static bool run_events(void *data, struct ingest_run *run, struct error *err)
 {
     struct uplift_events *batch = data;
     (void)err;
-    if (consent_matters(batch->uplift))
-        ask_consent(batch, run->txn);
     for (size_t i = 0; i < batch->count; i++)
         event_arrive(&batch->events[i], ingest_stamp(run));
+    refuse_some(batch, run->txn);
     ledger_batch_add(run->events, batch->events, batch->count, batch->duplicates);
     run->after = write_events;
     run->data = batch->uplift;

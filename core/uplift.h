@@ -35,6 +35,7 @@ struct uplift {
     struct store *store;         /* set at open */
     struct ingest *ingest;       /* set at open */
     struct clock clock;          /* set at open */
+    int64_t retain_days;         /* set at open; 0: keep all */
     unsigned char secret[32];    /* set at open: keys of digests, random, in the store */
     struct catalog_root catalog; /* published by the writer thread */
     struct keys *keys;           /* keys.c */
@@ -46,6 +47,7 @@ struct uplift {
     atomic_uint_fast64_t refusals; /* consent.c */
     /* Counters for operators, since the start. */
     atomic_uint_fast64_t accepted, duplicates, rejected;
+    atomic_int_fast64_t accept_from;   /* ms: events from before it are refused; 0: none */
     atomic_int_fast64_t last_event_at; /* ms: of whatever experiment; 0: none yet */
     atomic_uint_fast64_t house_failed; /* rounds of housekeeping that did not go well */
     atomic_int_fast64_t house_kept_at; /* ms: the last one that did; 0: none yet */
@@ -54,6 +56,7 @@ struct uplift {
 /* How to open; all zero is the default. */
 struct uplift_options {
     struct clock clock;   /* copied; a zero one is the system's */
+    int64_t retain_days;  /* drop events older than that (retention.h); 0: keep all */
     size_t store_max;     /* most bytes of the store on disk; 0: as much as the disk holds */
     bool require_consent; /* who said nothing has not consented (consent.h) */
 };

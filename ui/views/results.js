@@ -67,6 +67,8 @@ export function Results({ results, source, apiKey }) {
     <${Health} checks=${health} />
     ${results.rebuilding && html`<p class="stale">Figures are being counted anew: ${count(100 * results.rebuilding.done)}% done.
       Until then these are the last ones, of ${moment(results.as_of)}.</p>`}
+    ${results.sealed && html`<p class="muted">The figures of ${count(results.sealed.units)} customers are final since ${day(results.sealed.since)}:
+      their events are no longer kept.</p>`}
     <h2>Metrics, change against A</h2>
     ${!exposed && html`<p>Nobody has been exposed yet. Record the first exposure:</p>
       <pre class="scroll" tabindex="0">${`curl -H "Authorization: Bearer $KEY" ${location.origin}/v1/assign -d '
