@@ -9,6 +9,7 @@
 #include "cli/progress.h"
 #include "core/definitions.h"
 #include "core/export.h"
+#include "core/retention.h"
 #include "core/when.h"
 
 static const char help[] =
@@ -69,6 +70,16 @@ static bool read_words(const struct words *words, struct export_options *options
     return false;
 }
 
+/* An import of it counts less than was counted here. */
+static void tell_retention(struct store_txn *txn, const struct catalog *catalog)
+{
+    char from[WHEN_TEXT_MAX];
+    int64_t keep_from = retention_read(txn, catalog).keep_from;
+    if (keep_from > 0)
+        fprintf(stderr, "events from before %s may be missing: they were dropped by retention\n",
+                when_format(keep_from, from));
+}
+
 static bool export_all(struct store_txn *txn, const struct export_options *options,
                        struct error *err)
 {
@@ -81,6 +92,7 @@ static bool export_all(struct store_txn *txn, const struct export_options *optio
     progress_start(&bar, "exporting");
     bool ok = export_store(txn, catalog, options, &output, &events, err);
     progress_done(&bar);
+    tell_retention(txn, catalog);
     catalog_free(&catalog);
     return ok;
 }
