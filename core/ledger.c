@@ -188,7 +188,7 @@ bool ledger_unit_add(struct unit *unit, const struct event *event,
     int epoch, variant;
     if (event->type != EVENT_EXPOSURE)
         return unit->variant < 0 || unit->sealed ||
-               add_to_metrics(unit, event, experiment, catalog);
+               add_to_metrics(unit, event, experiment_in_phase(experiment, phase), catalog);
     if (!ledger_exposure_of(event, experiment, phase, &epoch, &variant))
         return true;
     if (event_time(event) <= unit->exposed_at)
@@ -223,12 +223,13 @@ bool ledger_unit(const struct event *events, size_t count, const struct experime
     const struct event *exposure = find_exposure(events, count, experiment, phase, unit);
     if (!exposure || unit->variant < 0)
         return exposure != NULL;
-    find_segments(exposure, experiment, arena, unit);
-    begin_metrics(experiment, catalog, arena, unit);
+    const struct experiment *then = experiment_in_phase(experiment, phase);
+    find_segments(exposure, then, arena, unit);
+    begin_metrics(then, catalog, arena, unit);
     /* Of two answers at the same time the first in order is there when the other is added. */
     for (size_t i = 0; i < count; i++)
         if (events[i].type != EVENT_EXPOSURE)
-            add_to_metrics(unit, &events[i], experiment, catalog);
+            add_to_metrics(unit, &events[i], then, catalog);
     return true;
 }
 

@@ -56,8 +56,9 @@ struct unit {
     size_t metric_count;
 };
 
-/* The unit of a customer in one phase. `events` in order of time. False where the customer is no
- * unit of it. Pure: no clock, no store. */
+/* The unit of a customer in one phase, by the metrics and segments that the phase has or ended
+ * with. `events` in order of time. False where the customer is no unit of it. Pure: no clock, no
+ * store. */
 bool ledger_unit(const struct event *events, size_t count, const struct experiment *experiment,
                  int phase, const struct catalog *catalog, struct arena *arena, struct unit *unit);
 

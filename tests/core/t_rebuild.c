@@ -281,6 +281,44 @@ static void test_rebuild__goes_on_where_it_was(void **state)
     uplift_close(&uplift);
 }
 
+/* Its metrics and segments are those that it ended with, also for events that come late and for a
+ * recount. */
+static void test_rebuild__an_earlier_phase_keeps_its_metrics(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct uplift *uplift = open_store();
+    define(uplift);
+    json_t *patch = json_pack("{s:[s]}", "segments", "plan");
+    made(uplift_experiment_patch(uplift, &anyhow, slice_of("exp"), patch, &err), &err);
+    json_decref(patch);
+    wait_for_end(uplift);
+    send(uplift, 200);
+    json_t *input =
+        json_loads("{\"key\": \"n\", \"kind\": \"count\", \"event\": \"visit\"}", 0, NULL);
+    made(uplift_metric_create(uplift, &anyhow, input, &err), &err);
+    json_decref(input);
+    now += 1000;
+    patch = json_pack("{s:{s:[s]}, s:[]}", "metrics", "primary", "n", "segments");
+    made(
+        uplift_experiment_transition(uplift, &anyhow, slice_of("exp"), STEP_NEW_PHASE, patch, &err),
+        &err);
+    json_decref(patch);
+    assert_int_equal(differences(uplift), 0);
+    send(uplift, 200);
+    assert_int_equal(differences(uplift), 0);
+    write_note(uplift, &(struct recount){.next = 1, .all = true});
+    const struct results_options first = {.phase = 1, .as_of = -1};
+    rebuild_start(uplift);
+    wait_for_end(uplift);
+    assert_int_equal(differences(uplift), 0);
+    json_t *results = analysis_results(uplift, slice_of("exp"), &first, &err);
+    assert_true(orders(results) > 5);
+    assert_int_equal(json_array_size(json_object_get(results, "segments")), 1);
+    json_decref(results);
+    uplift_close(&uplift);
+}
+
 /* --- afresh --------------------------------------------------------------------------------- */
 
 struct part {
@@ -391,6 +429,7 @@ int main(void)
         each(test_rebuild__shows_the_last_look_meanwhile),
         each(test_rebuild__keeps_a_look_before_it_begins),
         each(test_rebuild__goes_on_where_it_was),
+        each(test_rebuild__an_earlier_phase_keeps_its_metrics),
         each(test_afresh__whatever_is_damaged_and_wherever_it_is_cut_off),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
