@@ -93,6 +93,23 @@ static bool read_feedback(json_t *json, struct event *event, struct error *err)
     return true;
 }
 
+/* Copies all texts into one piece of the arena; those of attributes lie there already. */
+static void keep(struct event *event, struct arena *arena)
+{
+    struct slice *texts[] = {&event->id,      &event->customer, &event->name,   &event->variant,
+                             &event->comment, &event->stage,    &event->channel};
+    size_t count = sizeof texts / sizeof *texts, len = 0;
+    for (size_t i = 0; i < count; i++)
+        len += texts[i]->len;
+    char *at = arena_alloc(arena, len);
+    for (size_t i = 0; i < count; i++) {
+        if (texts[i]->len)
+            memcpy(at, texts[i]->ptr, texts[i]->len);
+        texts[i]->ptr = at;
+        at += texts[i]->len;
+    }
+}
+
 static bool parse(json_t *json, bool exported, int64_t now, struct arena *arena,
                   struct event *event, struct error *err)
 {
@@ -108,8 +125,10 @@ static bool parse(json_t *json, bool exported, int64_t now, struct arena *arena,
     bool ok = read.type == EVENT_EXPOSURE  ? read_exposure(json, arena, &read, err)
               : read.type == EVENT_OUTCOME ? read_outcome(json, &read, err)
                                            : read_feedback(json, &read, err);
-    if (ok)
+    if (ok) {
+        keep(&read, arena);
         *event = read;
+    }
     return ok;
 }
 

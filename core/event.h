@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Events: what customers saw, did and said (model.md), from JSON to the record on disk.
  *
- * An event borrows its text from the JSON or the record that it was read from. */
+ * An event's text lies in an arena, or in the record that it was read from. */
 #ifndef UPLIFT_CORE_EVENT_H
 #define UPLIFT_CORE_EVENT_H
 
@@ -61,9 +61,9 @@ static inline void event_arrive(struct event *event, int64_t when)
         event->at = when;
 }
 
-/* Reads one event. `now` is the arrival, until the writer sets it. The arena holds the text of the
- * attributes and must live as long as the event; the rest borrows from `json`. On failure *err
- * tells the place within the event: "value: must be a finite number". */
+/* Reads one event. `now` is the arrival, until the writer sets it. The arena holds its text and
+ * must live as long as the event; nothing borrows from `json`. On failure *err tells the place
+ * within the event: "value: must be a finite number". */
 bool event_parse(json_t *json, int64_t now, struct arena *arena, struct event *event,
                  struct error *err);
 

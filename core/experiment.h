@@ -56,6 +56,7 @@ struct variant {
     double weight;          /* as given, 0 or more; the sum of all is above 0 */
     json_t *value;          /* all have one type; json_deep_copy to keep it: no reference across
                              * threads */
+    struct slice said;      /* "variant":…,"value":…: its part of an answer, as JSON */
     size_t *levels;         /* per factor an index into its levels; NULL without factors */
 };
 

@@ -10,7 +10,8 @@
 
 #include "core/stamp.h"
 
-enum { QUEUE_MAX = 200000, GROUP_MAX = 20000 };
+/* A group changes about a page of 4 KiB an event, which is kept in memory until the commit. */
+enum { QUEUE_MAX = 200000, GROUP_MAX = 10000 };
 
 struct ingest {
     struct store *store; /* set at start */
@@ -38,7 +39,8 @@ int64_t ingest_stamp(struct ingest_run *run)
 
 /* --- the writer ----------------------------------------------------------------------------- */
 
-/* Takes the next group off the queue: one alone, or shared ones up to GROUP_MAX. NULL: the end. */
+/* Takes the next group off the queue: one alone, or shared ones up to GROUP_MAX; one that is larger
+ * by itself. NULL: the end. */
 static struct ingest_job *take_group(struct ingest *ingest)
 {
     pthread_mutex_lock(&ingest->lock);
@@ -46,7 +48,7 @@ static struct ingest_job *take_group(struct ingest *ingest)
         pthread_cond_wait(&ingest->wake, &ingest->lock);
     struct ingest_job *group = ingest->first, **end = &group;
     size_t weight = 0;
-    while (*end && weight < GROUP_MAX && (!(*end)->alone || end == &group)) {
+    while (*end && (end == &group || (!(*end)->alone && weight + (*end)->weight <= GROUP_MAX))) {
         bool alone = (*end)->alone;
         weight += (*end)->weight;
         end = &(*end)->next;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Batches: numbers are looked up in the order of digests and customers visited in the order of
- * numbers, as the tables are sorted, so that pages are touched one after the other; fresh events
- * are added to the units that are stored. */
+ * numbers, as the tables are sorted, so that pages are touched one after the other. Fresh events
+ * are added to the units that are stored; of a new customer they are the whole history, and all
+ * rows are written in the order of their keys. */
 #include <stdlib.h>
 
 #include "core/ledger_parts.h"
@@ -18,6 +19,7 @@ struct ledger_row {
 struct ledger_batch {
     struct ledger_row *rows;
     size_t count, room;
+    uint64_t first_new; /* this number and greater ones were given by this batch */
 };
 
 struct ledger_batch *ledger_batch_new(void)
@@ -70,6 +72,7 @@ static void find_customers(struct ledger_batch *batch, struct store_txn *txn,
                            const unsigned char secret[32])
 {
     uint64_t last = ledger_last_customer(txn);
+    batch->first_new = last + 1;
     struct ledger_row *rows = batch->rows;
     for (size_t i = 0; i < batch->count; i++)
         ledger_customer_digest(secret, rows[i].event->customer, rows[i].digest);
@@ -80,7 +83,7 @@ static void find_customers(struct ledger_batch *batch, struct store_txn *txn,
             same ? rows[i - 1].customer : ledger_customer_of_digest(txn, rows[i].digest);
         if (rows[i].customer == 0) {
             rows[i].customer = ++last;
-            ledger_customer_create(txn, rows[i].digest, rows[i].event->customer, last);
+            ledger_customer_create(txn, rows[i].digest, last);
         }
     }
     qsort(rows, batch->count, sizeof *rows, by_customer);
@@ -203,27 +206,134 @@ struct writing {
     struct error *err;
 };
 
-/* The rows of one customer, `count` of them. */
-static bool write_customer(struct writing *w, struct ledger_row *rows, size_t count)
+static bool append(struct writing *w, const struct event *event, uint64_t customer)
+{
+    struct store_key key;
+    if (!ledger_event_key(w->txn, w->secret, customer, event, &w->scratch, &key))
+        return false;
+    text_clear(&w->scratch);
+    must(event_encode(event, &w->scratch));
+    return store_put_new(w->txn, STORE_CUSTOMER, key_slice(&key),
+                         (struct slice){w->scratch.ptr, w->scratch.len});
+}
+
+static bool write_known(struct writing *w, struct ledger_row *rows, size_t count)
 {
     struct arena arena = {0};
     struct holding held = {0};
     uint64_t customer = rows->customer;
-    bool counted = customer < w->uncounted, fresh = false, told = true;
-    bool ok = !counted || hold_all(&held, w->txn, customer, w->catalog, &arena, w->err);
+    bool fresh = false, told = true;
+    bool ok = hold_all(&held, w->txn, customer, w->catalog, &arena, w->err);
     for (size_t i = 0; ok && i < count; i++) {
-        bool added = ledger_append(w->txn, w->secret, customer, rows[i].event, &w->scratch);
+        bool added = append(w, rows[i].event, customer);
         *rows[i].duplicate = !added;
         fresh = fresh || added;
-        told = told && (!added || !counted || add_event(&held, rows[i].event, w->catalog));
+        told = told && (!added || add_event(&held, rows[i].event, w->catalog));
     }
     ok = ok && store_healthy(w->txn, w->err);
-    fresh = fresh && counted;
     if (ok && fresh && told)
         store_units(&held, w->txn, w->tallies, customer, &w->scratch);
     else if (ok && fresh)
         ok = ledger_customer(w->txn, w->tallies, customer, w->catalog, w->err);
     arena_release(&arena);
+    return ok;
+}
+
+/* --- a new customer ------------------------------------------------------------------------- */
+
+/* More are written as those of a known one: they are compared with each other. */
+enum { FIRST_EVENTS_MAX = 32 };
+
+struct first {
+    struct store_key key;
+    const struct event *event;
+};
+
+static int by_key(const void *a, const void *b)
+{
+    const struct first *x = a, *y = b;
+    return memcmp(x->key.bytes, y->key.bytes, x->key.len);
+}
+
+static int by_time(const void *a, const void *b)
+{
+    return ledger_order(a, b);
+}
+
+/* The different events, in the order of their keys. */
+static size_t find_first(struct writing *w, struct ledger_row *rows, size_t count,
+                         struct first *list)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct first *next = &list[used];
+        bool fresh = ledger_event_key(w->txn, w->secret, rows->customer, rows[i].event, &w->scratch,
+                                      &next->key);
+        for (size_t j = 0; fresh && j < used; j++)
+            fresh = !slice_equal(key_slice(&list[j].key), key_slice(&next->key));
+        next->event = rows[i].event;
+        *rows[i].duplicate = !fresh;
+        used += fresh;
+    }
+    qsort(list, used, sizeof *list, by_key);
+    return used;
+}
+
+static void put_row(struct writing *w, const struct store_key *key)
+{
+    store_put(w->txn, STORE_CUSTOMER, key_slice(key),
+              (struct slice){w->scratch.ptr, w->scratch.len});
+}
+
+static void write_units(struct writing *w, uint64_t customer, const struct first *list,
+                        size_t count)
+{
+    struct arena arena = {0};
+    struct unit unit;
+    struct event history[FIRST_EVENTS_MAX];
+    for (size_t i = 0; i < count; i++)
+        history[i] = *list[i].event;
+    qsort(history, count, sizeof *history, by_time);
+    struct ledger_meetings met = ledger_meetings_of(NULL, customer, history, count, w->catalog);
+    for (size_t i = 0; i < met.count; i++) {
+        const struct experiment *experiment = met.list[i].experiment;
+        uint16_t phase = met.list[i].phase;
+        if (!ledger_unit(history, count, experiment, phase, w->catalog, &arena, &unit))
+            continue;
+        struct store_key key = ledger_unit_key(customer, experiment->number, phase);
+        ledger_unit_encode(&unit, experiment, &w->scratch);
+        ledger_unit_count(w->tallies, experiment->number, phase, NULL, &unit);
+        put_row(w, &key);
+    }
+    free(met.list);
+    arena_release(&arena);
+}
+
+static void write_new(struct writing *w, struct ledger_row *rows, size_t count)
+{
+    struct first list[FIRST_EVENTS_MAX];
+    size_t used = find_first(w, rows, count, list);
+    ledger_customer_name(w->txn, rows->customer, rows->event->customer);
+    write_units(w, rows->customer, list, used);
+    for (size_t i = 0; i < used; i++) {
+        text_clear(&w->scratch);
+        must(event_encode(list[i].event, &w->scratch));
+        put_row(w, &list[i].key);
+    }
+}
+
+/* The rows of one customer, `count` of them. */
+static bool write_customer(struct writing *w, const struct ledger_batch *batch,
+                           struct ledger_row *rows, size_t count)
+{
+    bool new = rows->customer >= batch->first_new, ok = true;
+    if (new &&count <= FIRST_EVENTS_MAX) {
+        write_new(w, rows, count);
+    } else {
+        if (new)
+            ledger_customer_name(w->txn, rows->customer, rows->event->customer);
+        ok = write_known(w, rows, count);
+    }
     return ok && store_healthy(w->txn, w->err);
 }
 
@@ -233,14 +343,13 @@ bool ledger_batch_write(struct ledger_batch *batch, struct store_txn *txn,
 {
     struct writing w = {
         .txn = txn, .tallies = tallies, .secret = secret, .catalog = catalog, .err = err};
-    w.uncounted = recount_uncounted(txn);
     bool ok = true;
     text_init(&w.scratch, LEDGER_RECORD_MAX);
     find_customers(batch, txn, secret);
     for (size_t i = 0, end; ok && i < batch->count; i = end) {
         for (end = i; end < batch->count && batch->rows[end].customer == batch->rows[i].customer;)
             end++;
-        ok = write_customer(&w, &batch->rows[i], end - i);
+        ok = write_customer(&w, batch, &batch->rows[i], end - i);
     }
     text_release(&w.scratch);
     return ok;

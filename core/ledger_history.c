@@ -82,12 +82,16 @@ uint64_t ledger_customer_of_digest(struct store_txn *txn, const unsigned char di
     return number;
 }
 
-void ledger_customer_create(struct store_txn *txn, const unsigned char digest[16], struct slice id,
-                            uint64_t number)
+void ledger_customer_create(struct store_txn *txn, const unsigned char digest[16], uint64_t number)
 {
-    struct store_key value = {0}, profile = ledger_key(number, LEDGER_PROFILE);
+    struct store_key value = {0};
     key_u64(&value, number);
     store_put(txn, STORE_CUSTOMER_ID, (struct slice){(const char *)digest, 16}, key_slice(&value));
+}
+
+void ledger_customer_name(struct store_txn *txn, uint64_t number, struct slice id)
+{
+    struct store_key profile = ledger_key(number, LEDGER_PROFILE);
     store_put(txn, STORE_CUSTOMER, key_slice(&profile), id);
 }
 
@@ -100,7 +104,8 @@ uint64_t ledger_customer_number(struct store_txn *txn, const unsigned char secre
     if (number || !create)
         return number;
     number = ledger_last_customer(txn) + 1;
-    ledger_customer_create(txn, digest, id, number);
+    ledger_customer_create(txn, digest, number);
+    ledger_customer_name(txn, number, id);
     return number;
 }
 
@@ -165,21 +170,18 @@ static bool seen_before(struct store_txn *txn, const unsigned char secret[32], u
     return false;
 }
 
-bool ledger_append(struct store_txn *txn, const unsigned char secret[32], uint64_t customer,
-                   const struct event *event, struct text *scratch)
+bool ledger_event_key(struct store_txn *txn, const unsigned char secret[32], uint64_t customer,
+                      const struct event *event, struct text *scratch, struct store_key *key)
 {
     unsigned char digest[crypto_shorthash_BYTES];
     identify(event, scratch);
     crypto_shorthash(digest, (const unsigned char *)scratch->ptr, scratch->len, secret);
     if (!event->timed && seen_before(txn, secret, customer, event, scratch))
         return false;
-    struct store_key key = ledger_key(customer, LEDGER_EVENT);
-    key_u64(&key, (uint64_t)event->at);
-    key_bytes(&key, (struct slice){(const char *)digest, sizeof digest});
-    text_clear(scratch);
-    must(event_encode(event, scratch));
-    return store_put_new(txn, STORE_CUSTOMER, key_slice(&key),
-                         (struct slice){scratch->ptr, scratch->len});
+    *key = ledger_key(customer, LEDGER_EVENT);
+    key_u64(key, (uint64_t)event->at);
+    key_bytes(key, (struct slice){(const char *)digest, sizeof digest});
+    return true;
 }
 
 static int compare_slices(struct slice a, struct slice b)

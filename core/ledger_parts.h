@@ -59,15 +59,17 @@ int ledger_order(const struct event *x, const struct event *y);
 
 /* The number of a customer by the digest of the id: 0 where unknown. */
 uint64_t ledger_customer_of_digest(struct store_txn *txn, const unsigned char digest[16]);
-void ledger_customer_create(struct store_txn *txn, const unsigned char digest[16], struct slice id,
-                            uint64_t number);
+/* The number of a new customer, and the id under it. */
+void ledger_customer_create(struct store_txn *txn, const unsigned char digest[16], uint64_t number);
+void ledger_customer_name(struct store_txn *txn, uint64_t number, struct slice id);
 
-/* Puts one event into the history. False where it is there already (a duplicate). `scratch` is
- * overwritten. */
-bool ledger_append(struct store_txn *txn, const unsigned char secret[32], uint64_t customer,
-                   const struct event *event, struct text *scratch);
+/* The key of an event in the history. False where it was seen before: one without a time of its
+ * own has no key to meet. `scratch` is overwritten. */
+bool ledger_event_key(struct store_txn *txn, const unsigned char secret[32], uint64_t customer,
+                      const struct event *event, struct text *scratch, struct store_key *key);
 
-/* Every phase that a customer met, or has a unit in, once. The caller frees the list. */
+/* Every phase that a customer met, or has a unit in, once; with `txn` NULL there are no units. The
+ * caller frees the list. */
 struct ledger_meeting {
     const struct experiment *experiment;
     uint16_t phase;

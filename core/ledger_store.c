@@ -66,6 +66,8 @@ struct ledger_meetings ledger_meetings_of(struct store_txn *txn, uint64_t custom
         if (epoch >= 0)
             add_meeting(&met, experiment, experiment->epochs[epoch].phase);
     }
+    if (!txn)
+        return met;
     struct store_key prefix = ledger_key(customer, LEDGER_UNIT);
     struct store_cursor *cursor = store_walk(txn, STORE_CUSTOMER, key_slice(&prefix), NO_SLICE);
     struct slice key, value;

@@ -106,8 +106,7 @@ struct uplift_events {
     struct uplift *uplift;
     struct ingest_job job;
     bool exported;      /* its events come out of an export */
-    json_t *body;       /* the events borrow from it */
-    struct arena arena; /* and from this, the text of attributes */
+    struct arena arena; /* of the events */
     struct event *events;
     size_t *places; /* of each event in what was sent */
     bool *duplicates;
@@ -119,7 +118,6 @@ struct uplift_events {
 
 static void events_free(struct uplift_events *batch)
 {
-    json_decref(batch->body);
     json_decref(batch->answer);
     arena_release(&batch->arena);
     free(batch->events);
@@ -236,13 +234,13 @@ static struct uplift_events *events_new(struct uplift *uplift, json_t *body, boo
     struct uplift_events *batch = xcalloc(1, sizeof *batch);
     batch->uplift = uplift;
     batch->exported = exported;
-    batch->body = list;
     batch->events = xcalloc(room, sizeof *batch->events);
     batch->places = xcalloc(room, sizeof *batch->places);
     batch->duplicates = xcalloc(room, sizeof *batch->duplicates);
     batch->rejected = json_array();
     batch->answer = json_pack("{s:o}", "rejected", batch->rejected);
     parse_events(batch, list);
+    json_decref(list);
     return batch;
 }
 

@@ -78,7 +78,7 @@ static inline int64_t uplift_now(const struct uplift *uplift)
 
 /* Events (model.md): `body` is an array, one object, or {"batch": [...], "sentAt"}, each event in
  * our shape or in that of event_alias.h. Every event is handled by itself. *answer: {"accepted",
- * "duplicates", "rejected": [{index, error}]}. */
+ * "duplicates", "rejected": [{index, error}]}. What is queued holds nothing of `body`. */
 struct uplift_events; /* a batch on its way */
 
 /* Parses and queues. `done` is called once, by the writer thread (or at once, by this thread, where
@@ -93,7 +93,7 @@ json_t *uplift_events(struct uplift *uplift, json_t *body, struct error *err);
 /* The same for events of an export (event_parse_exported): `list` is an array of at most
  * UPLIFT_EVENTS_MAX. What was taken once is taken again as it was: of an exposure that tells when
  * it was received, the experiment must be there, but not in its phase the variant, which was judged
- * by the definition of then. `list` must not be touched until done. */
+ * by the definition of then. */
 bool uplift_events_restore(struct uplift *uplift, json_t *list,
                            void (*done)(void *data, json_t *answer, const struct error *err),
                            void *data, struct error *err);

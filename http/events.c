@@ -4,13 +4,9 @@
 #include "http/response.h"
 #include "http/router.h"
 
-/* The writer has let go of the body, so that only one thread counts its references. */
 static void done(void *data, json_t *answer, const struct error *err)
 {
-    struct request *request = data;
-    json_decref(request->asked);
-    request->asked = NULL;
-    respond_later(request, MHD_HTTP_OK, answer, err);
+    respond_later(data, MHD_HTTP_OK, answer, err);
 }
 
 /* An array, one object or {"batch"} as JSON; or one JSON document a line. */
@@ -57,7 +53,8 @@ void events_post(struct request *request)
         json_decref(body);
         return;
     }
-    request->asked = body;
+    text_release(&request->body);
     if (!uplift_events_submit(request->uplift, body, done, request, &err))
         done(request, NULL, &err);
+    json_decref(body);
 }

@@ -33,7 +33,7 @@ struct request {
     struct error refused;       /* set while the body is still read and thrown away */
     unsigned refused_status;    /* where the code of the error does not tell it */
     int status;                 /* the answer: 0 until there is one */
-    json_t *asked;              /* the body, kept while the request sleeps */
+    json_t *later;              /* what respond_later was given; NULL: `refused` */
     struct MHD_Response *ready; /* or a response made whole */
     bool suspended;
 };

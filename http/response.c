@@ -164,7 +164,10 @@ void respond_later(struct request *request, int status, json_t *json, const stru
 {
     struct MHD_Connection *connection = request->connection;
     struct server *server = request->server;
-    respond_result(request, status, json, err);
+    request->status = status;
+    request->later = json;
+    if (!json)
+        request->refused = *err;
     /* From here on the request may be gone. */
     MHD_resume_connection(connection);
     server_let_go(server);
@@ -172,6 +175,10 @@ void respond_later(struct request *request, int status, json_t *json, const stru
 
 enum MHD_Result respond_send(struct request *request)
 {
+    if (!request->ready) {
+        respond_result(request, request->status, request->later, &request->refused);
+        request->later = NULL;
+    }
     server_count(request->server, request->status);
     if (request->route)
         server_note(request->server, request->route, histogram_now() - request->began);

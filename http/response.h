@@ -31,7 +31,8 @@ int status_of(enum error_code code);
 /* Leaves the connection without an answer until respond_later. False where the server is ending:
  * the request is then answered already. */
 bool respond_suspend(struct request *request);
-/* From any thread: hands the answer (taken over; NULL: the error) to the suspended request. */
+/* From any thread: hands the answer (taken over; NULL: the error) to the suspended request. It is
+ * written out by the pool, so that the writer thread has time to write. */
 void respond_later(struct request *request, int status, json_t *json, const struct error *err);
 
 /* Sends what is there. For the server only. */

@@ -256,6 +256,7 @@ static void on_completed(void *data, struct MHD_Connection *connection, void **c
         return;
     if (request->ready)
         MHD_destroy_response(request->ready);
+    json_decref(request->later);
     text_release(&request->body);
     free(request->path);
     free(request);
