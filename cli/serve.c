@@ -32,6 +32,8 @@ static const char help[] =
     "  --store-max BYTES        the store grows to at most so many; K, M, G and T may follow\n"
     "                           [what the disk holds]\n"
     "  --require-consent        keep nothing of customers whose consent is not recorded\n"
+    "  --compact-hours N        after an erasure the file is rewritten so many hours later [24];\n"
+    "                           0: never\n"
     "  --help                   print this help\n"
     "\n"
     "The first start on a new folder prints an admin key once. SIGTERM or SIGINT ends the "
@@ -139,8 +141,25 @@ static bool retain(struct uplift *uplift, struct error *err)
     return ok;
 }
 
+/* While another process reads it is not the time: the next round tries again. */
+static bool compact_when_due(struct uplift *uplift, int64_t hours, struct error *err)
+{
+    struct error busy = {0};
+    int64_t since = 0;
+    uint64_t before, after;
+    if (hours == 0 || !store_compaction_due(uplift->store, &since, err) || since == 0 ||
+        uplift_now(uplift) - since < hours * WHEN_HOUR)
+        return err->code == ERROR_NONE;
+    if (store_compact(uplift->store, &before, &after, &busy))
+        fprintf(stderr, "uplift serve: compacted: %llu bytes on disk, %llu before\n",
+                (unsigned long long)after, (unsigned long long)before);
+    else if (busy.code != ERROR_BUSY)
+        *err = busy;
+    return err->code == ERROR_NONE;
+}
+
 /* Waits for the signal that ends the server, and keeps house meanwhile. */
-static void wait_for_end(struct uplift *uplift, const sigset_t *signals)
+static void wait_for_end(struct uplift *uplift, int64_t compact_hours, const sigset_t *signals)
 {
     const struct timespec pause = {.tv_sec = HOUSEKEEPING_SECONDS};
     struct expiry expiry = {.uplift = uplift};
@@ -149,7 +168,8 @@ static void wait_for_end(struct uplift *uplift, const sigset_t *signals)
         char line[ERROR_LINE_MAX];
         rebuild_start(uplift); /* one that a full disk ended goes on */
         if (!expire(&expiry, &err) || !keys_save(uplift, &err) ||
-            !analysis_keep_house(uplift, &err) || !retain(uplift, &err)) {
+            !analysis_keep_house(uplift, &err) || !retain(uplift, &err) ||
+            !compact_when_due(uplift, compact_hours, &err)) {
             atomic_fetch_add(&uplift->house_failed, 1);
             fprintf(stderr, "uplift serve: housekeeping: %s\n", error_line(&err, line));
         } else {
@@ -158,7 +178,7 @@ static void wait_for_end(struct uplift *uplift, const sigset_t *signals)
     }
 }
 
-static bool run(const char *data, const struct uplift_options *open,
+static bool run(const char *data, const struct uplift_options *open, int64_t compact_hours,
                 const struct server_options *options, struct error *err)
 {
     sigset_t signals;
@@ -171,7 +191,7 @@ static bool run(const char *data, const struct uplift_options *open,
     struct server *server = uplift ? server_start(uplift, options, err) : NULL;
     bool ok = server && welcome(uplift, options->address, server_port(server), err);
     if (ok)
-        wait_for_end(uplift, &signals);
+        wait_for_end(uplift, compact_hours, &signals);
     server_stop(&server);
     uplift_close(&uplift);
     return ok;
@@ -180,7 +200,8 @@ static bool run(const char *data, const struct uplift_options *open,
 int serve_command(int argc, char **argv)
 {
     const char *data = NULL, *listen = "127.0.0.1:8080", *store_max = NULL;
-    int64_t threads = 0, connections = 2000, timeout = 30, arrive = 60, rate = 100000;
+    int64_t threads = 0, connections = 2000, timeout = 30, arrive = 60, rate = 100000,
+            compact_hours = 24;
     struct uplift_options open = {.store_max = 0};
     const struct option_row rows[] = {
         {.name = "data", .kind = OPTION_TEXT, .out = &data, .required = true},
@@ -199,6 +220,11 @@ int serve_command(int argc, char **argv)
          .least = 1,
          .most = 36500},
         {.name = "rate", .kind = OPTION_INTEGER, .out = &rate, .least = 0, .most = 1000000000},
+        {.name = "compact-hours",
+         .kind = OPTION_INTEGER,
+         .out = &compact_hours,
+         .least = 0,
+         .most = 100000},
         {.name = "store-max", .kind = OPTION_TEXT, .out = &store_max},
         {.name = "require-consent", .kind = OPTION_FLAG, .out = &open.require_consent},
         {0}};
@@ -221,7 +247,7 @@ int serve_command(int argc, char **argv)
                                     .arrive_seconds = (unsigned)arrive,
                                     .rate = (double)rate};
     struct error err = {0};
-    if (run(data, &open, &server, &err))
+    if (run(data, &open, compact_hours, &server, &err))
         return COMMAND_OK;
     fprintf(stderr, "uplift serve: %s\n", error_line(&err, line));
     return COMMAND_FOUND_WRONG;

@@ -62,6 +62,7 @@ bool store_fail(int code, const char *what, struct error *err)
     case MDB_PAGE_FULL:
     case MDB_CURSOR_FULL:
     case MDB_NOTFOUND:
+    case MDB_KEYEXIST:
     case MDB_INVALID:
     case MDB_VERSION_MISMATCH:
     case MDB_INCOMPATIBLE:
@@ -181,8 +182,6 @@ static bool check_file(const struct store *store, struct error *err)
     struct stat info = {0};
     path_in(store, STORE_FILE, path);
     int file = open(path, O_RDONLY | O_CLOEXEC);
-    if (file < 0 && errno == ENOENT && store->reader)
-        return error_set(err, ERROR_NOT_FOUND, store->folder, "there is no store");
     if (file < 0)
         return errno == ENOENT || error_set_errno(err, ERROR_IO, path, "cannot be opened");
     bool ok = fstat(file, &info) == 0 && metas_agree(file);
@@ -474,13 +473,45 @@ struct store *store_open(const char *folder, size_t map_bytes, struct error *err
     return store;
 }
 
+bool store_exists(const char *folder, struct error *err)
+{
+    char path[PATH_LENGTH];
+    bool there = (size_t)snprintf(path, sizeof path, "%s/" STORE_FILE, folder) < sizeof path &&
+                 access(path, F_OK) == 0;
+    return there || error_set(err, ERROR_NOT_FOUND, folder, "there is no store");
+}
+
 struct store *store_open_reader(const char *folder, struct error *err)
 {
     struct store *store = store_new(folder, err);
     if (!store)
         return NULL;
     store->reader = true;
-    if (!open_readers(store, err) || !open_all(store, err))
+    if (!store_exists(folder, err) || !open_readers(store, err) || !open_all(store, err))
+        store_close(&store);
+    return store;
+}
+
+struct store *store_open_old(const char *folder, uint32_t schema, struct error *err)
+{
+    struct opening opening = {0};
+    struct store *store = store_new(folder, err);
+    if (!store)
+        return NULL;
+    store->reader = true;
+    int code = 0;
+    bool ok = store_exists(folder, err) && check_file(store, err) && lock_folder(store, err) &&
+              open_readers(store, err) &&
+              ((code = open_env(store)) == 0 || store_fail(code, "cannot open the store", err));
+    if (ok)
+        GUARDED(code, read_schema(store, &opening));
+    ok = ok && (code == 0 || store_fail(code, "cannot read the store", err));
+    if (ok && opening.schema_whole && opening.schema == STORE_SCHEMA)
+        ok = error_set(err, ERROR_CONFLICT, folder, "has schema %d already: nothing is to be done",
+                       STORE_SCHEMA);
+    if (ok && (!opening.schema_whole || opening.schema != schema))
+        ok = check_schema(&opening, err);
+    if (!ok)
         store_close(&store);
     return store;
 }

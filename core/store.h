@@ -49,6 +49,8 @@ struct store_txn;
 /* Opens the folder, made with mode 0700 where it is new, and locks it against other processes.
  * `map_bytes` bounds the size on disk (0: 1 TiB of addresses, so the disk is the bound). */
 struct store *store_open(const char *folder, size_t map_bytes, struct error *err);
+/* Whether there is a store in the folder; else ERROR_NOT_FOUND. For commands that make none. */
+bool store_exists(const char *folder, struct error *err);
 /* For reading alone, beside a server that has the folder open, in another process. Of what that
  * commits later, transactions begun later see it. ERROR_NOT_FOUND where there is no store. While it
  * is open the server does not compact. */
@@ -124,6 +126,13 @@ bool store_compact(struct store *store, uint64_t *before, uint64_t *after, struc
 void store_compaction_note(struct store_txn *txn, int64_t now);
 /* Since when one is due (ms); 0: none is. */
 bool store_compaction_due(struct store *store, int64_t *since, struct error *err);
+
+/* Rewrites a folder of schema 1 as one of this schema, in place, whole or not at all. The old file
+ * stays as data.mdb.schema-1. `also` writes what the upgrade asks for beside it (may be NULL);
+ * units and tallies of schema 1 are to be counted afresh. *bytes: of keys and values.
+ * ERROR_CONFLICT: it has this schema already, or another old file is in the way. */
+bool store_upgrade(const char *folder, void (*also)(struct store_txn *txn), uint64_t *bytes,
+                   struct error *err);
 
 /* Keys are built left to right: integers big-endian, so that order of bytes is order of numbers;
  * text ends in a zero byte and must not hold one. Too long a key is a broken promise. */

@@ -64,7 +64,8 @@ int copier_put(struct copier *copier, enum store_table table, MDB_val key, MDB_v
     if (code == 0 && !copier->cursors[table])
         code = mdb_cursor_open(copier->txn, copier->tables[table], &copier->cursors[table]);
     if (code == 0)
-        code = mdb_cursor_put(copier->cursors[table], &key, &value, MDB_APPEND);
+        code = mdb_cursor_put(copier->cursors[table], &key, &value,
+                              table == STORE_META ? MDB_NOOVERWRITE : MDB_APPEND);
     copier->pending += key.mv_size + value.mv_size;
     copier->bytes += key.mv_size + value.mv_size;
     return code;

@@ -7,6 +7,7 @@
  * store_meta.c   a failed write of the root, undone
  * store_page.c   pages before they are changed
  * store_copy.c   copies, compaction
+ * store_upgrade.c  from the schema before
  * store_guard.c  faults in the map
  * store_key.c    the codec of keys */
 #ifndef UPLIFT_CORE_STORE_PARTS_H
@@ -105,6 +106,9 @@ int txn_damaged(struct store_txn *txn, const char *why);
 bool txn_holds(const struct store_txn *txn, const void *bytes, size_t size);
 
 const char *store_table_name(enum store_table table);
+/* Locks the folder and opens the environment of a store of just this older schema, for reading its
+ * rows in the raw. */
+struct store *store_open_old(const char *folder, uint32_t schema, struct error *err);
 /* LMDB's codes and the guard's made ours; returns false. */
 bool store_fail(int code, const char *what, struct error *err);
 /* Addresses for a file that will hold at most so many bytes of pages. */
@@ -153,6 +157,8 @@ uint64_t sum_id(enum store_table table, const void *key, size_t len);
 bool sum_is_head(enum store_table table, MDB_val key);
 /* The sum of a group as it stands in this transaction; NULL where the transaction has failed. */
 struct store_sum *sum_at(struct store_txn *txn, uint64_t id);
+/* The row of META that keeps a sum. */
+void sum_row(const struct store_sum *sum, struct store_key *name, struct store_key *value);
 /* A row came (or, with `rows` -1, went); a changed one is both. False where the sum is not to be
  * read, and the transaction has failed. */
 bool sum_change(struct store_txn *txn, enum store_table table, MDB_val key, int rows, uint32_t mix);
@@ -181,7 +187,7 @@ int pages_older(struct store_txn *txn);
 
 /* --- store_copy.c --------------------------------------------------------------------------- */
 
-/* A fresh file that rows are put into, table by table and in order of their keys. */
+/* A fresh file that rows are put into. */
 struct copier {
     MDB_env *env;
     MDB_txn *txn;
@@ -193,7 +199,7 @@ struct copier {
 
 /* All of these give LMDB's code. */
 int copier_open(struct copier *copier, const char *path, size_t map);
-/* The value has its checksum. */
+/* The value has its checksum. Only META may have its rows in another order than that of keys. */
 int copier_put(struct copier *copier, enum store_table table, MDB_val key, MDB_val value);
 /* Writes the head over the other rows of META, whose sum this is, and syncs. */
 int copier_finish(struct copier *copier, const struct store_sum *meta);

@@ -229,11 +229,18 @@ bool sum_change(struct store_txn *txn, enum store_table table, MDB_val key, int 
     return true;
 }
 
+void sum_row(const struct store_sum *sum, struct store_key *name, struct store_key *value)
+{
+    *name = sum_key(sum->id);
+    value->len = 0;
+    key_u64(value, sum->rows);
+    key_u32(value, sum->mix);
+}
+
 static void put_sum(struct store_txn *txn, const struct store_sum *sum)
 {
-    struct store_key name = sum_key(sum->id), value = {0};
-    key_u64(&value, sum->rows);
-    key_u32(&value, sum->mix);
+    struct store_key name, value;
+    sum_row(sum, &name, &value);
     if (sum->rows)
         store_put(txn, STORE_META, key_slice(&name), key_slice(&value));
     else
