@@ -117,7 +117,8 @@ int check_command(int argc, char **argv)
     struct error err = {0};
     char line[ERROR_LINE_MAX];
     uint64_t differences = 0;
-    struct uplift *uplift = uplift_open(data, &clock_system, &err);
+    const struct uplift_options open = {.no_customers = true};
+    struct uplift *uplift = uplift_open_with(data, &open, &err);
     bool ok = uplift && (!repairs || repair(uplift, &err)) && check(uplift, &differences, &err);
     uplift_close(&uplift);
     if (!ok)

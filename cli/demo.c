@@ -17,15 +17,16 @@
 #include "core/uplift.h"
 
 static const char help[] =
-    "Usage: uplift demo --data DIR [--customers N] [--seed N]\n"
+    "Usage: uplift demo --data DIR [--customers N] [--seed N] [--pseudonymise FILE]\n"
     "Fills an empty store with a story to look at: recommendations that sell more and annoy, a "
     "clean\n"
     "winner, two factors, a test of a thing against itself, and a split that is off.\n"
     "\n"
-    "  --data DIR       the data folder, empty or absent\n"
-    "  --customers N    how many take part [20000]\n"
-    "  --seed N         another story of the same kind [1]\n"
-    "  --help           print this help\n";
+    "  --data DIR           the data folder, empty or absent\n"
+    "  --customers N        how many take part [20000]\n"
+    "  --seed N             another story of the same kind [1]\n"
+    "  --pseudonymise FILE  begin the store with pseudonyms for ids; the file gets their key\n"
+    "  --help               print this help\n";
 
 /* The shop is open for the first 15 hours of a day, so that what a visit leads to is in on the same
  * day. */
@@ -247,11 +248,12 @@ static bool tell(struct demo *demo, int64_t customers, struct error *err)
     return ok;
 }
 
-static bool run(const char *data, int64_t customers, int64_t seed, struct error *err)
+static bool run(const char *data, const char *pseudonyms, int64_t customers, int64_t seed,
+                struct error *err)
 {
     struct demo demo = {.now = clock_now(&clock_system)};
-    const struct clock clock = {demo_now, &demo};
-    demo.uplift = uplift_open(data, &clock, err);
+    const struct uplift_options open = {.clock = {demo_now, &demo}, .pseudonyms = pseudonyms};
+    demo.uplift = uplift_open_with(data, &open, err);
     if (!demo.uplift)
         return false;
     struct catalog *catalog = catalog_acquire(&demo.uplift->catalog);
@@ -274,7 +276,7 @@ static bool run(const char *data, int64_t customers, int64_t seed, struct error 
 
 int demo_command(int argc, char **argv)
 {
-    const char *data = NULL;
+    const char *data = NULL, *pseudonyms = NULL;
     int64_t customers = 20000, seed = 1;
     const struct option_row rows[] = {
         {.name = "data", .kind = OPTION_TEXT, .out = &data, .required = true},
@@ -284,6 +286,7 @@ int demo_command(int argc, char **argv)
          .least = 100,
          .most = 10000000},
         {.name = "seed", .kind = OPTION_INTEGER, .out = &seed, .least = 0, .most = UINT32_MAX},
+        {.name = "pseudonymise", .kind = OPTION_TEXT, .out = &pseudonyms},
         {0}};
     struct options options = {.command = "demo", .help = help, .list = rows};
     enum options_result result = options_read(&options, argc, argv);
@@ -291,7 +294,7 @@ int demo_command(int argc, char **argv)
         return options_exit(result);
     struct error err = {0};
     char line[ERROR_LINE_MAX];
-    if (run(data, customers, seed, &err)) {
+    if (run(data, pseudonyms, customers, seed, &err)) {
         printf("the story of %lld customers an experiment is written (seed %lld)\n",
                (long long)customers, (long long)seed);
         return COMMAND_OK;

@@ -42,6 +42,7 @@ static const char help[] =
     "  --method M                  sequential, fixed, exact, msprt or bayesian [sequential]\n"
     "  --effect E                  relative or absolute [relative; absolute for exact]\n"
     "  --report FORMAT             text or json [text]\n"
+    "  --pseudonymise FILE         the store has, or is to have, pseudonyms for ids; their key\n"
     "  --require-consent           take nothing of customers whose consent is not recorded\n"
     "  --help                      print this help\n";
 
@@ -389,6 +390,7 @@ int import_command(int argc, char **argv)
         {.name = "effect", .kind = OPTION_TEXT, .out = &import.effect},
         {.name = "report", .kind = OPTION_TEXT, .out = &import.report},
         {.name = "require-consent", .kind = OPTION_FLAG, .out = &import.open.require_consent},
+        {.name = "pseudonymise", .kind = OPTION_TEXT, .out = &import.open.pseudonyms},
         {0}};
     struct options options = {
         .command = "import", .help = help, .list = rows, .words_least = 1, .words_most = 1};

@@ -93,7 +93,8 @@ int key_command(int argc, char **argv)
         return options_exit(result);
     struct error err = {0};
     char line[ERROR_LINE_MAX];
-    struct uplift *uplift = uplift_open(data, &clock_system, &err);
+    const struct uplift_options open = {.no_customers = true};
+    struct uplift *uplift = uplift_open_with(data, &open, &err);
     int status = uplift ? run(uplift, &options, &words, &err) : COMMAND_FOUND_WRONG;
     uplift_close(&uplift);
     if (err.code != ERROR_NONE)

@@ -63,7 +63,8 @@ int retain_command(int argc, char **argv)
         return options_exit(result);
     struct error err = {0};
     char line[ERROR_LINE_MAX];
-    struct uplift *uplift = uplift_open(data, &clock_system, &err);
+    const struct uplift_options open = {.no_customers = true};
+    struct uplift *uplift = uplift_open_with(data, &open, &err);
     bool ok = uplift && retain_all(uplift, days, &err) && tell(uplift, &err);
     uplift_close(&uplift);
     if (!ok)

@@ -31,6 +31,8 @@ static const char help[] =
     "  --rate N                 requests a second that a key may make; 0: any number [100000]\n"
     "  --store-max BYTES        the store grows to at most so many; K, M, G and T may follow\n"
     "                           [what the disk holds]\n"
+    "  --pseudonymise FILE      store no ids but keyed digests of them; the key is in the file,\n"
+    "                           which is made for an empty store\n"
     "  --require-consent        keep nothing of customers whose consent is not recorded\n"
     "  --compact-hours N        after an erasure the file is rewritten so many hours later [24];\n"
     "                           0: never\n"
@@ -227,6 +229,7 @@ int serve_command(int argc, char **argv)
          .most = 100000},
         {.name = "store-max", .kind = OPTION_TEXT, .out = &store_max},
         {.name = "require-consent", .kind = OPTION_FLAG, .out = &open.require_consent},
+        {.name = "pseudonymise", .kind = OPTION_TEXT, .out = &open.pseudonyms},
         {0}};
     struct options options = {.command = "serve", .help = help, .list = rows};
     enum options_result result = options_read(&options, argc, argv);

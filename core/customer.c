@@ -9,6 +9,7 @@
 #include "core/consent.h"
 #include "core/json.h"
 #include "core/ledger_parts.h"
+#include "core/pseudonym.h"
 #include "core/uplift.h"
 
 enum { CURSOR = 16 }; /* bytes of an event's key behind its prefix */
@@ -22,7 +23,8 @@ bool customer_check_id(struct slice id, struct error *err)
 
 void customer_digest(const struct uplift *uplift, struct slice id, unsigned char digest[16])
 {
-    ledger_customer_digest(uplift->secret, id, digest);
+    char room[PSEUDONYM_LENGTH + 1];
+    ledger_customer_digest(uplift->secret, pseudonym_of(uplift->pseudonym, id, room), digest);
 }
 
 static bool nothing_kept(struct error *err)
@@ -72,10 +74,10 @@ static json_t *unit_json(const struct ledger_held *held, const struct catalog *c
                              text_json(unit->segments[i].value));
     for (size_t i = 0; i < unit->metric_count; i++)
         json_array_append_new(metrics, adds_json(&unit->metrics[i], catalog));
-    return json_pack("{s:s, s:i, s:s?, s:i, s:o, s:o, s:o}", "experiment", held->experiment->key,
-                     "phase", (int)held->phase, "variant", variant_key(held), "epoch",
-                     (int)unit->epoch, "exposed_at", json_when(unit->exposed_at), "segments",
-                     segments, "metrics", metrics);
+    return json_pack("{s:s, s:i, s:s?, s:i, s:o, s:o, s:o, s:b}", "experiment",
+                     held->experiment->key, "phase", (int)held->phase, "variant", variant_key(held),
+                     "epoch", (int)unit->epoch, "exposed_at", json_when(unit->exposed_at),
+                     "segments", segments, "metrics", metrics, "sealed", (int)unit->sealed);
 }
 
 static json_t *units_json(struct store_txn *txn, uint64_t customer, const struct catalog *catalog,
@@ -150,7 +152,7 @@ static json_t *get(struct uplift *uplift, struct store_txn *txn, const struct ca
                    struct slice id, struct slice after, size_t limit, struct error *err)
 {
     unsigned char digest[16];
-    customer_digest(uplift, id, digest);
+    ledger_customer_digest(uplift->secret, id, digest);
     uint64_t customer = ledger_customer_of_digest(txn, digest);
     struct consent consent = consent_read(uplift, txn, digest);
     if (!customer && !consent.recorded) {
@@ -179,8 +181,10 @@ json_t *uplift_customer_get(struct uplift *uplift, struct slice id, struct slice
     struct store_txn *txn = store_read(uplift->store, err);
     if (!txn)
         return NULL;
+    char room[PSEUDONYM_LENGTH + 1];
+    struct slice stored = pseudonym_of(uplift->pseudonym, id, room);
     struct catalog *catalog = catalog_acquire(&uplift->catalog);
-    json_t *answer = get(uplift, txn, catalog, id, after, limit, err);
+    json_t *answer = get(uplift, txn, catalog, stored, after, limit, err);
     catalog_release(&uplift->catalog, catalog);
     store_abort(&txn);
     return answer;
@@ -290,10 +294,12 @@ json_t *customer_erase(struct uplift *uplift, struct ingest_run *run, const char
                        struct slice id, struct error *err)
 {
     unsigned char digest[16];
-    customer_digest(uplift, id, digest);
+    char room[PSEUDONYM_LENGTH + 1];
+    struct slice stored = pseudonym_of(uplift->pseudonym, id, room);
+    ledger_customer_digest(uplift->secret, stored, digest);
     uint64_t customer = ledger_customer_of_digest(run->txn, digest);
     struct catalog *catalog = catalog_acquire(&uplift->catalog);
-    json_t *answer = erase(uplift, run, id, customer, catalog, err);
+    json_t *answer = erase(uplift, run, stored, customer, catalog, err);
     catalog_release(&uplift->catalog, catalog);
     if (answer) {
         note_erasure(uplift, run, who, digest, answer);

@@ -2,8 +2,9 @@
 /* A customer's data: all that is kept of one, and its erasure, for an open application.
  *
  * `id` is the customer's as events carry it: 1 to EVENT_CUSTOMER_MAX bytes of UTF-8, else
- * ERROR_INVALID. Errors besides: ERROR_NOT_FOUND where nothing is kept; those of the store and of
- * ingest. Any thread but the writer. */
+ * ERROR_INVALID; in a store with pseudonyms it may be either (pseudonym.h). Errors besides:
+ * ERROR_NOT_FOUND where nothing is kept; those of the store and of ingest. Any thread but the
+ * writer. */
 #ifndef UPLIFT_CORE_CUSTOMER_H
 #define UPLIFT_CORE_CUSTOMER_H
 

@@ -16,6 +16,7 @@
 #include "core/keys.h"
 #include "core/keys_private.h"
 #include "core/ledger.h"
+#include "core/pseudonym.h"
 #include "core/retention.h"
 
 /* --- opening -------------------------------------------------------------------------------- */
@@ -65,7 +66,9 @@ struct uplift *uplift_open_with(const char *folder, const struct uplift_options 
         error_fatal("libsodium does not start");
     uplift->store = store_open(folder, options->store_max, err);
     if (!uplift->store || !load_secret(uplift, err) || !keys_load(uplift, err) ||
-        !consent_load(uplift, err)) {
+        !consent_load(uplift, err) ||
+        !pseudonym_open(uplift->store, options->pseudonyms, !options->no_customers,
+                        &uplift->pseudonym, err)) {
         uplift_close(&uplift);
         return NULL;
     }
@@ -95,6 +98,7 @@ void uplift_close(struct uplift **uplift)
     pthread_mutex_destroy(&(*uplift)->looking);
     fresh_release(&(*uplift)->fresh);
     store_close(&(*uplift)->store);
+    pseudonym_close(&(*uplift)->pseudonym);
     sodium_memzero((*uplift)->secret, sizeof(*uplift)->secret);
     free(*uplift);
     *uplift = NULL;
@@ -151,6 +155,35 @@ static bool check_exposure(const struct event *event, bool again, const struct c
     return true;
 }
 
+/* SDKs put the id among the attributes. */
+static void hide_attribute(struct uplift_events *batch, struct slice id, struct slice hidden,
+                           struct event *event)
+{
+    json_t *attributes = json_loadb(event->attributes.ptr, event->attributes.len, 0, NULL), *value;
+    const char *name;
+    json_object_foreach(attributes, name, value)
+    {
+        if (json_is_string(value) && slice_is(id, json_string_value(value)))
+            json_string_setn(value, hidden.ptr, hidden.len);
+    }
+    char *text = json_text(attributes);
+    event->attributes = arena_slice(&batch->arena, slice_of(text));
+    free(text);
+    json_decref(attributes);
+}
+
+/* Behind this door nothing knows the id. */
+static void hide_customer(struct uplift_events *batch, struct event *event)
+{
+    char room[PSEUDONYM_LENGTH + 1];
+    struct slice id = event->customer, hidden = pseudonym_of(batch->uplift->pseudonym, id, room);
+    if (hidden.ptr == id.ptr)
+        return;
+    event->customer = arena_slice(&batch->arena, hidden);
+    if (event->attributes.len)
+        hide_attribute(batch, id, event->customer, event);
+}
+
 /* In the order of indexes, whoever refuses. */
 static void reject(struct uplift_events *batch, size_t index, const struct error *err)
 {
@@ -177,10 +210,12 @@ static void parse_events(struct uplift_events *batch, json_t *list)
         bool again = batch->exported && json_object_get(item, "received");
         bool parsed = again ? event_parse_exported(item, now, &batch->arena, event, &err)
                             : event_parse(item, now, &batch->arena, event, &err);
-        if (parsed && check_exposure(event, again, catalog, &err))
+        if (parsed && check_exposure(event, again, catalog, &err)) {
+            hide_customer(batch, event);
             batch->places[batch->count++] = index;
-        else
+        } else {
             reject(batch, index, &err);
+        }
     }
     catalog_release(&batch->uplift->catalog, catalog);
 }
@@ -270,7 +305,7 @@ static bool is_consented(const struct uplift_events *batch, struct store_txn *tx
     unsigned char digest[16];
     if (!consent_matters(batch->uplift))
         return true;
-    customer_digest(batch->uplift, event->customer, digest);
+    ledger_customer_digest(batch->uplift->secret, event->customer, digest);
     struct consent consent = consent_read(batch->uplift, txn, digest);
     const char *why = consent_refuses(&consent, event->type);
     return !why || error_set(err, ERROR_DENIED, "customer", "%s", why);

@@ -37,6 +37,7 @@ struct uplift {
     struct clock clock;          /* set at open */
     int64_t retain_days;         /* set at open; 0: keep all */
     unsigned char secret[32];    /* set at open: keys of digests, random, in the store */
+    struct pseudonym *pseudonym; /* set at open; NULL: ids are stored as they come */
     struct catalog_root catalog; /* published by the writer thread */
     struct keys *keys;           /* keys.c */
     struct rebuild rebuild;
@@ -59,6 +60,9 @@ struct uplift_options {
     int64_t retain_days;  /* drop events older than that (retention.h); 0: keep all */
     size_t store_max;     /* most bytes of the store on disk; 0: as much as the disk holds */
     bool require_consent; /* who said nothing has not consented (consent.h) */
+    /* The file with the key of pseudonyms; NULL: ids are stored as they come (pseudonym.h). */
+    const char *pseudonyms;
+    bool no_customers; /* no id goes in or is looked up: a store with pseudonyms needs no key */
 };
 
 /* Opens or creates the folder, loads definitions and keys, starts the writer. */

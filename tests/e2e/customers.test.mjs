@@ -3,7 +3,7 @@
 // moved; nothing of it left in the trail. Consent is heeded by assignment, events and imports.
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -95,7 +95,7 @@ test('all that is kept is shown, events in pages', async () => {
     assert.equal(status, 200);
     assert.equal(json.units.length, 1);
     const [{ metrics, exposed_at: exposed, ...unit }] = json.units;
-    assert.deepEqual(unit, { experiment: 'exp', phase: 1, variant: 'b', epoch: unit.epoch, segments: { device: 'phone' } });
+    assert.deepEqual(unit, { experiment: 'exp', phase: 1, variant: 'b', epoch: unit.epoch, segments: { device: 'phone' }, sealed: false });
     assert.ok(Date.parse(exposed) <= at);
     assert.deepEqual(metrics.map(({ metric, value }) => [metric, value]), [['spend', 300], ['nps', 9]]);
     events.push(...json.events);
@@ -202,4 +202,57 @@ test('where consent is required, who said nothing is not kept', async () => {
   assert.match(read.stderr, /a row is refused: customer: has not consented to analytics/);
   assert.match(read.stderr, /4 rows imported, 1 refused/);
   assert.equal(read.status, 1);
+});
+
+// How often the words stand in any file of the folder.
+function countInFolder(name, words) {
+  let found = 0;
+  for (const file of readdirSync(join(folder, name), { recursive: true }))
+    if (statSync(join(folder, name, file)).isFile())
+      found += readFileSync(join(folder, name, file)).toString('latin1').split(Buffer.from(words).toString('latin1')).length - 1;
+  return found;
+}
+
+test('with pseudonyms no id is on disk, and everything else is as without', async () => {
+  const key = join(folder, 'pseudonyms.key');
+  const ids = ['anna.example@shop.test', 'künde-💶', 'a/b', ...Array.from({ length: 30 }, (_, i) => `customer-number-${i}`)];
+  const shown = {};
+  for (const [name, options] of [['hidden', ['--pseudonymise', key]], ['open', []]]) {
+    const own = await serve(name, ...options);
+    await define(own);
+    shown[name] = [];
+    for (const id of ids) {
+      const { assignments } = (await ask(own, 'POST', '/v1/assign', { customer: id, attributes: { id, device: 'phone' }, track: true })).json;
+      shown[name].push(assignments);
+      await send(own, [{ type: 'outcome', customer: id, name: 'order', value: 2, at: Date.now() - 1 }]);
+    }
+    const { json } = await ask(own, 'GET', customer(ids[0]));
+    assert.equal(json.events.length, 2);
+    assert.ok(name === 'open' ? json.customer === ids[0] : /^[\w-]{32}$/.test(json.customer), json.customer);
+    if (name === 'hidden') assert.equal((await ask(own, 'GET', customer(json.customer))).json.customer, json.customer);
+    await ask(own, 'PUT', consent(ids[1]), { analytics: false, personalization: false });
+    assert.equal((await send(own, [exposure(ids[1], 'a')])).accepted, 0);
+    assert.equal(await own.stop(), 0);
+    for (const id of ids)
+      assert.equal(countInFolder(name, id) > 0, name === 'open', `${id} in ${name}`);
+  }
+  assert.deepEqual(shown.hidden, shown.open);
+  assert.equal(statSync(key).mode & 0o777, 0o600);
+
+  // What is exported are pseudonyms, which go into a store with the same key as they are.
+  const run = (...words) => spawnSync(bin, words, { encoding: 'utf8' });
+  const file = join(folder, 'hidden.ndjson');
+  writeFileSync(file, run('export', '--data', join(folder, 'hidden')).stdout);
+  assert.ok(!readFileSync(file, 'utf8').includes(ids[0]));
+  assert.match(run('import', file, '--data', join(folder, 'again'), '--pseudonymise', key).stderr, /64 events imported/);
+  const again = await serve('again', '--pseudonymise', key);
+  assert.equal((await ask(again, 'GET', customer(ids[0]))).json.events.length, 2);
+  assert.equal(await again.stop(), 0);
+  assert.equal(run('check', '--data', join(folder, 'again')).status, 0);
+
+  await assert.rejects(serve('hidden'), /--pseudonymise: is needed/);
+  await assert.rejects(serve('open', '--pseudonymise', key), /ids as they came/);
+  assert.match(run('import', file, '--data', join(folder, 'hidden')).stderr, /--pseudonymise: is needed/);
+  assert.equal(run('demo', '--data', join(folder, 'story'), '--customers', '100', '--pseudonymise', key).status, 0);
+  await assert.rejects(serve('story'), /--pseudonymise: is needed/);
 });
