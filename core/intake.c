@@ -11,7 +11,15 @@
 #include "core/look.h"
 #include "core/uplift.h"
 
-enum { BATCH = 5000 };
+enum { BATCH = 10000, LOOKS = 100 };
+
+/* A look on its way: all of it belongs to the line. */
+struct keeping {
+    json_t *line, *summary;
+    struct look_of of;
+    int64_t day_start;
+    struct look look;
+};
 
 struct batch {
     struct intake *intake;
@@ -29,6 +37,8 @@ struct intake {
     struct intake_counts counts;
     struct batch batches[2];
     struct batch *filling;
+    struct keeping looks[LOOKS];
+    size_t look_count;
     bool is_export, over; /* the first line of an export was met; its last one */
     uint64_t told;        /* events by the last line */
     pthread_mutex_t lock;
@@ -163,51 +173,57 @@ static bool take_experiment(struct intake *intake, json_t *stored, struct error 
     return uplift_experiment_restore(intake->uplift, &change, stored, err);
 }
 
-struct keeping {
-    struct look_of of;
-    int64_t day_start;
-    const json_t *summary;
-    struct look look;
-};
-
-static bool keep(void *data, struct ingest_run *run, struct error *err)
-{
-    const struct keeping *keeping = data;
-    (void)err;
-    if (!look_taken(run->txn, keeping->of, keeping->day_start))
-        look_put(run->txn, keeping->of, keeping->day_start, keeping->summary, &keeping->look);
-    return true;
-}
-
 static bool read_look(struct intake *intake, json_t *line, struct keeping *keeping,
                       struct error *err)
 {
     const char *key = NULL;
     int64_t phase = 0;
-    json_t *summary = NULL;
     if (!json_read_key(line, JSON_TOP, "experiment", JSON_REQUIRED, &key, err) ||
         !json_read_integer(line, JSON_TOP, "phase", JSON_REQUIRED, 1, UINT16_MAX, &phase, err) ||
         !json_read_integer(line, JSON_TOP, "day_start", JSON_REQUIRED, 0, WHEN_MAX,
                            &keeping->day_start, err) ||
-        !json_read_object(line, JSON_TOP, "summary", JSON_REQUIRED, &summary, err) ||
+        !json_read_object(line, JSON_TOP, "summary", JSON_REQUIRED, &keeping->summary, err) ||
         !json_read_object(line, JSON_TOP, "results", JSON_REQUIRED, &keeping->look.results, err) ||
         !json_read_object(line, JSON_TOP, "counted", JSON_REQUIRED, &keeping->look.counted, err))
         return false;
     struct catalog *catalog = catalog_acquire(&intake->uplift->catalog);
     const struct experiment *experiment = catalog_experiment(catalog, slice_of(key));
     keeping->of = (struct look_of){experiment ? experiment->number : 0, (uint16_t)phase};
-    keeping->summary = summary;
     catalog_release(&intake->uplift->catalog, catalog);
     return experiment ||
            error_set(err, ERROR_INVALID, "experiment", "there is no experiment '%s'", key);
 }
 
+static bool keep(void *data, struct ingest_run *run, struct error *err)
+{
+    const struct intake *intake = data;
+    (void)err;
+    for (size_t i = 0; i < intake->look_count; i++) {
+        const struct keeping *one = &intake->looks[i];
+        if (!look_taken(run->txn, one->of, one->day_start))
+            look_put(run->txn, one->of, one->day_start, one->summary, &one->look);
+    }
+    return true;
+}
+
+/* Looks are written many at once, as each transaction waits for the disk. */
+static bool keep_looks(struct intake *intake, struct error *err)
+{
+    bool ok = intake->look_count == 0 || ingest_call(intake->uplift->ingest, keep, intake, err);
+    for (size_t i = 0; i < intake->look_count; i++)
+        json_decref(intake->looks[i].line);
+    intake->look_count = 0;
+    return ok;
+}
+
 static bool take_look(struct intake *intake, json_t *line, struct error *err)
 {
-    struct keeping keeping = {.day_start = 0};
+    struct keeping *keeping = &intake->looks[intake->look_count];
+    if (!read_look(intake, line, keeping, err))
+        return false;
     intake->counts.looks++;
-    return read_look(intake, line, &keeping, err) &&
-           ingest_call(intake->uplift->ingest, keep, &keeping, err);
+    keeping->line = json_incref(line);
+    return ++intake->look_count < LOOKS || keep_looks(intake, err);
 }
 
 static bool take_end(struct intake *intake, json_t *end, struct error *err)
@@ -258,7 +274,8 @@ bool intake_line(struct intake *intake, struct slice line, uint64_t number, stru
     const struct part *part = part_of(item, &value);
     if (!part)
         return take_event(intake, item, number, err);
-    bool ok = drain(intake, err) && part->take(intake, value, err);
+    bool ok = drain(intake, err) && (part->take == take_look || keep_looks(intake, err)) &&
+              part->take(intake, value, err);
     json_decref(item);
     if (!ok) {
         char at[32];
@@ -298,7 +315,9 @@ bool intake_row(struct intake *intake, const struct csv_row *header, const struc
 bool intake_end(struct intake **intake, bool whole, struct intake_counts *counts, struct error *err)
 {
     struct intake *it = *intake;
-    bool ok = drain(it, err);
+    bool ok = drain(it, err) && keep_looks(it, err);
+    for (size_t i = 0; i < it->look_count; i++)
+        json_decref(it->looks[i].line);
     /* What is on its way when something failed comes back all the same. */
     for (int i = 0; i < 2; i++) {
         struct error late = {0};
