@@ -222,15 +222,16 @@ static bool write_known(struct writing *w, struct ledger_row *rows, size_t count
     struct arena arena = {0};
     struct holding held = {0};
     uint64_t customer = rows->customer;
-    bool fresh = false, told = true;
-    bool ok = hold_all(&held, w->txn, customer, w->catalog, &arena, w->err);
+    bool counted = customer < w->uncounted, fresh = false, told = true;
+    bool ok = !counted || hold_all(&held, w->txn, customer, w->catalog, &arena, w->err);
     for (size_t i = 0; ok && i < count; i++) {
         bool added = append(w, rows[i].event, customer);
         *rows[i].duplicate = !added;
         fresh = fresh || added;
-        told = told && (!added || add_event(&held, rows[i].event, w->catalog));
+        told = told && (!added || !counted || add_event(&held, rows[i].event, w->catalog));
     }
     ok = ok && store_healthy(w->txn, w->err);
+    fresh = fresh && counted;
     if (ok && fresh && told)
         store_units(&held, w->txn, w->tallies, customer, &w->scratch);
     else if (ok && fresh)
@@ -314,7 +315,8 @@ static void write_new(struct writing *w, struct ledger_row *rows, size_t count)
     struct first list[FIRST_EVENTS_MAX];
     size_t used = find_first(w, rows, count, list);
     ledger_customer_name(w->txn, rows->customer, rows->event->customer);
-    write_units(w, rows->customer, list, used);
+    if (rows->customer < w->uncounted)
+        write_units(w, rows->customer, list, used);
     for (size_t i = 0; i < used; i++) {
         text_clear(&w->scratch);
         must(event_encode(list[i].event, &w->scratch));
@@ -343,6 +345,7 @@ bool ledger_batch_write(struct ledger_batch *batch, struct store_txn *txn,
 {
     struct writing w = {
         .txn = txn, .tallies = tallies, .secret = secret, .catalog = catalog, .err = err};
+    w.uncounted = recount_uncounted(txn);
     bool ok = true;
     text_init(&w.scratch, LEDGER_RECORD_MAX);
     find_customers(batch, txn, secret);
