@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "cli/command.h"
 #include "cli/options.h"
@@ -46,6 +47,7 @@ static const char help[] =
  * many that all of them would not be looked at in EXPIRE_ALL minutes. So at most one row in
  * fourteen has outlived its seven days, whatever the load. */
 enum { HOUSEKEEPING_SECONDS = 60, EXPIRE_MOST = 10000, EXPIRE_ROUNDS = 30, EXPIRE_ALL = 720 };
+enum { DESCRIPTORS_SPARE = 32 };
 
 /* "[::1]:80" or "127.0.0.1:80" into its parts. */
 static bool read_listen(const char *text, char address[64], int *port)
@@ -180,6 +182,30 @@ static void wait_for_end(struct uplift *uplift, int64_t compact_hours, const sig
     }
 }
 
+/* How many of the connections asked for file descriptors allow, of which some are kept for the
+ * store. libmicrohttpd tries for ever, without a pause, to take a connection that it has no
+ * descriptor for. */
+static int64_t connections_possible(int64_t asked)
+{
+    struct rlimit limit = {0};
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return asked;
+    rlim_t needed = (rlim_t)asked + DESCRIPTORS_SPARE;
+    if (limit.rlim_cur < needed) {
+        limit.rlim_cur = limit.rlim_max < needed ? limit.rlim_max : needed;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    if (limit.rlim_cur >= needed)
+        return asked;
+    int64_t most = (int64_t)limit.rlim_cur,
+            spare = most > 2 * DESCRIPTORS_SPARE ? DESCRIPTORS_SPARE : most / 2;
+    fprintf(stderr,
+            "uplift serve: takes %lld connections at once, not %lld: the limit of open "
+            "files is %lld\n",
+            (long long)(most - spare), (long long)asked, (long long)most);
+    return most - spare;
+}
+
 static bool run(const char *data, const struct uplift_options *open, int64_t compact_hours,
                 const struct server_options *options, struct error *err)
 {
@@ -245,7 +271,7 @@ int serve_command(int argc, char **argv)
     struct server_options server = {.address = address,
                                     .port = (uint16_t)port,
                                     .threads = (unsigned)threads,
-                                    .connections_max = (unsigned)connections,
+                                    .connections_max = (unsigned)connections_possible(connections),
                                     .timeout_seconds = (unsigned)timeout,
                                     .arrive_seconds = (unsigned)arrive,
                                     .rate = (double)rate};

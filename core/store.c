@@ -17,6 +17,7 @@
 #include "core/store_parts.h"
 
 enum { READERS_MAX = 1024, SHUT = -(1 << 30) };
+enum { NEARLY_FULL = 1 << 20 };                     /* bytes */
 enum { PATIENCE_LEAST = 16, PATIENCE_MOST = 2048 }; /* ms */
 static const size_t default_map = (size_t)1 << 40;
 static const size_t least_map = (size_t)1 << 30;
@@ -81,12 +82,18 @@ static bool fail_txn(const struct store_txn *txn, struct error *err)
     return store_fail(txn->failed, what, err);
 }
 
+/* LMDB says EIO of a write that was cut short, which a disk does to the one that fills it. */
+static int cause_of(struct store *store, int code)
+{
+    return code == EIO && store_disk_free(store) < NEARLY_FULL ? ENOSPC : code;
+}
+
 bool txn_note(struct store_txn *txn, enum store_table table, int code, int harmless)
 {
     if (code == 0)
         return true;
     if (code != harmless && txn->failed == 0) {
-        txn->failed = code;
+        txn->failed = cause_of(txn->store, code);
         txn->where = table;
         if (code == STORE_FAULT && txn->altering)
             atomic_store(&txn->store->broken, true);
@@ -744,7 +751,7 @@ bool store_commit(struct store_txn **txn, struct error *err)
     if (ok) {
         GUARDED(code, commit_at(*txn));
         ok = txn_note(*txn, STORE_META, code, 0) ||
-             store_fail(code, "cannot write to the store", err);
+             store_fail((*txn)->failed, "cannot write to the store", err);
     } else {
         store_healthy(*txn, err);
     }

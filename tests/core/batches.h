@@ -12,7 +12,7 @@
 
 #include "core/uplift.h"
 
-enum { BATCH = 20, BATCHES_MAX = 100000, BATCH_CUSTOMERS = 300 };
+enum { BATCH = 20, BATCHES_MAX = 100000, BATCH_CUSTOMERS = 3000 };
 #define BATCHES_START INT64_C(1790000000000)
 
 /* Stands still, well after the last event. */

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -142,6 +143,17 @@ static void test_disk__definitions_at_every_position(void **state)
     printf("# %u writes succeeded, %u were refused\n", kept, refused);
 }
 
+/* Its pages are written to through a map, which on a full disk would fault. */
+static void test_disk__readers_need_no_room(void **state)
+{
+    (void)state;
+    char path[FOLDER_MAX + 16];
+    struct stat info = {0};
+    snprintf(path, sizeof path, "%s/lock.mdb", folder);
+    assert_int_equal(stat(path, &info), 0);
+    assert_true(info.st_blocks * 512 >= info.st_size);
+}
+
 static int begin(void **state)
 {
     (void)state;
@@ -169,6 +181,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         each(test_disk__events_at_every_position),
         each(test_disk__definitions_at_every_position),
+        each(test_disk__readers_need_no_room),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests_name("disk", tests, NULL, NULL);
