@@ -3,13 +3,15 @@
 #include "core/rebuild.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 #include "core/ledger.h"
 #include "core/recount.h"
 #include "core/uplift.h"
 
-/* Customers, or rows of tallies, in one transaction. */
-enum { SLICE = 2000, TALLIES_SLICE = 10000 };
+/* Customers, or rows of tallies, in one transaction; fewer where they take long, as histories of
+ * many events do: others wait meanwhile. */
+enum { SLICE = 2000, TALLIES_SLICE = 10000, SLICE_MS = 100 };
 
 struct work {
     struct uplift *uplift;
@@ -32,12 +34,20 @@ static bool count_next(struct uplift *uplift, struct ingest_run *run, const stru
     return ok;
 }
 
+static int64_t monotonic_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 static void count_slice(struct uplift *uplift, struct ingest_run *run, struct recount *note,
                         bool *over, struct error *err)
 {
     struct catalog *catalog = catalog_acquire(&uplift->catalog);
+    int64_t until = monotonic_ms() + SLICE_MS;
     bool more = true;
-    for (int i = 0; more && i < SLICE; i++)
+    for (int i = 0; more && i < SLICE && (i == 0 || monotonic_ms() < until); i++)
         more = count_next(uplift, run, catalog, note, err);
     *over = !more;
     catalog_release(&uplift->catalog, catalog);
