@@ -42,6 +42,8 @@ bool ledger_drop_tallies(struct store_txn *txn, size_t most)
     size_t count = AT_ONCE;
     for (size_t taken = 0; count == AT_ONCE && taken < most; taken += count)
         count = ledger_take_out(txn, STORE_TALLY, NO_SLICE, NULL);
+    if (count < AT_ONCE)
+        store_sums_anew(txn, STORE_TALLY);
     return count == AT_ONCE;
 }
 

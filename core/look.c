@@ -274,6 +274,8 @@ uint64_t look_damaged(struct store_txn *txn, bool remove,
         if (remove)
             store_delete(txn, STORE_LOOK, found[i]);
     }
+    if (remove && count)
+        store_sums_anew(txn, STORE_LOOK);
     free(found);
     arena_release(&arena);
     return count;

@@ -96,6 +96,9 @@ bool store_next(struct store_cursor *cursor, struct slice *key, struct slice *va
 /* For repair, right after store_walk: a row whose checksum is wrong does not fail the transaction
  * but is given with a value of NULL, and missing rows are not noticed. */
 void store_walk_damaged(struct store_cursor *cursor);
+/* For repair, when the damaged rows of a table were taken out: its sums are those of the rows that
+ * are there, though others may have been lost. Fails where a row cannot be read. */
+void store_sums_anew(struct store_txn *txn, enum store_table table);
 /* The last key with this prefix; false where there is none. */
 bool store_last(struct store_txn *txn, enum store_table table, struct slice prefix,
                 struct slice *key, struct slice *value);

@@ -267,6 +267,50 @@ bool sums_write(struct store_txn *txn)
     return !txn->failed;
 }
 
+/* --- repair --------------------------------------------------------------------------------- */
+
+/* All sums of the table that META or this transaction has become those of no rows. */
+static void sums_empty(struct store_txn *txn, enum store_table table)
+{
+    struct store_key prefix = {0};
+    struct slice key, value;
+    key_bytes(&prefix, (struct slice){sum_name, sizeof sum_name});
+    key_u16(&prefix, (uint16_t)table);
+    struct store_cursor *cursor = store_walk(txn, STORE_META, key_slice(&prefix), NO_SLICE);
+    while (store_next(cursor, &key, &value)) {
+        struct slice rest = {key.ptr + sizeof sum_name, key.len - sizeof sum_name};
+        uint64_t id;
+        if (unkey_u64(&rest, &id))
+            sum_at(txn, id);
+    }
+    store_walk_end(&cursor);
+    for (size_t i = 0; i < txn->sum_room; i++)
+        if (txn->sums[i].used && txn->sums[i].id >> ID_GROUP_BITS == table) {
+            txn->sums[i].rows = 0;
+            txn->sums[i].mix = 0;
+            txn->sums[i].changed = true;
+        }
+}
+
+void store_sums_anew(struct store_txn *txn, enum store_table table)
+{
+    struct slice key, value;
+    must(txn->writes && table != STORE_META);
+    sums_empty(txn, table);
+    struct store_cursor *cursor = store_walk(txn, table, NO_SLICE, NO_SLICE);
+    store_walk_damaged(cursor);
+    while (store_next(cursor, &key, &value)) {
+        MDB_val name = {key.len, (void *)(uintptr_t)key.ptr};
+        MDB_val stored = {value.len + ROW_SUM, (void *)(uintptr_t)value.ptr};
+        if (value.ptr)
+            sum_change(txn, table, name, 1, row_stored_sum(stored));
+        else
+            txn_note(txn, table, txn_damaged(txn, "a row cannot be read"), 0);
+    }
+    store_walk_end(&cursor);
+    txn->changes++;
+}
+
 /* --- verifying ------------------------------------------------------------------------------ */
 
 bool sums_rows(struct store_txn *txn, enum store_table table, struct slice prefix, uint64_t *rows)
