@@ -41,10 +41,11 @@ int meta_settle(struct store *store)
         return 0;
     snprintf(path, sizeof path, "%s/" STORE_FILE, store->folder);
     int file = open(path, O_WRONLY | O_CLOEXEC), code = 0;
-    off_t at = (off_t)(store->older.page * store->older.tables[0].page_size);
-    ssize_t put = file < 0 ? -1 : pwrite(file, &store->older, sizeof store->older, at);
-    if (put != (ssize_t)sizeof store->older || fdatasync(file) != 0)
-        code = put >= 0 && put < (ssize_t)sizeof store->older ? EIO : errno;
+    const struct meta older = store->older;
+    off_t at = (off_t)(older.page * older.tables[0].page_size);
+    ssize_t put = file < 0 ? -1 : pwrite(file, &older, sizeof older, at);
+    if (put != (ssize_t)sizeof older || fdatasync(file) != 0)
+        code = put >= 0 && put < (ssize_t)sizeof older ? EIO : errno;
     if (file >= 0)
         close(file);
     atomic_store(&store->unsettled, code != 0);
