@@ -143,15 +143,48 @@ struct assignment assign_decide(const struct experiment *experiment, struct slic
     return choose(experiment, customer, trace);
 }
 
+/* Buckets are ten-thousandths. */
+static void write_bucket(double bucket, struct text *out)
+{
+    int parts = (int)(bucket * 10000 + 0.5);
+    if (bucket < 0) {
+        text_puts(out, "null");
+        return;
+    }
+    char digits[] = "0.0000";
+    for (size_t i = 5; i >= 2; i--, parts /= 10)
+        digits[i] = (char)('0' + parts % 10);
+    text_add(out, digits, sizeof digits - 1);
+}
+
+void assign_write(const struct experiment *experiment, struct assignment assignment,
+                  struct text *out)
+{
+    text_puts(out, "{\"experiment\":\"");
+    text_puts(out, experiment->key);
+    text_puts(out, "\",");
+    if (assignment.variant < 0) {
+        text_puts(out, "\"variant\":null,\"value\":null");
+    } else {
+        struct slice said = experiment->variants[assignment.variant].said;
+        text_add(out, said.ptr, said.len);
+    }
+    text_puts(out, ",\"reason\":\"");
+    text_puts(out, assign_reason_word(assignment.reason));
+    text_puts(out, "\",\"bucket\":");
+    write_bucket(assignment.bucket, out);
+    text_puts(out,
+              assignment.in_experiment ? ",\"in_experiment\":true}" : ",\"in_experiment\":false}");
+}
+
 json_t *assign_json(const struct experiment *experiment, struct assignment assignment)
 {
-    const struct variant *variant =
-        assignment.variant < 0 ? NULL : &experiment->variants[assignment.variant];
-    /* A copy: references to one value are not to be counted by many threads at once. */
-    json_t *value = variant ? json_deep_copy(variant->value) : NULL;
-    return json_pack("{s:s, s:s?, s:o?, s:s, s:o, s:b}", "experiment", experiment->key, "variant",
-                     variant ? variant->key : NULL, "value", value, "reason",
-                     assign_reason_word(assignment.reason), "bucket",
-                     assignment.bucket < 0 ? json_null() : json_real(assignment.bucket),
-                     "in_experiment", (int)assignment.in_experiment);
+    struct error err = {0};
+    struct text text;
+    text_init(&text, SIZE_MAX / 2);
+    assign_write(experiment, assignment, &text);
+    json_t *json = json_parse(text.ptr, text.len, &err);
+    must(json);
+    text_release(&text);
+    return json;
 }

@@ -42,7 +42,10 @@ struct assignment assign_decide(const struct experiment *experiment, struct slic
                                 const json_t *attributes, const struct consent *consent,
                                 json_t *trace);
 
-/* {experiment, variant, value, reason, bucket, in_experiment}. New reference. */
+/* Appends {"experiment", "variant", "value", "reason", "bucket", "in_experiment"} as JSON. */
+void assign_write(const struct experiment *experiment, struct assignment assignment,
+                  struct text *out);
+/* The same, read. New reference. */
 json_t *assign_json(const struct experiment *experiment, struct assignment assignment);
 
 #endif

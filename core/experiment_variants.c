@@ -176,6 +176,19 @@ static const char *type_word(const json_t *value)
     return json_is_object(value) ? "object" : NULL;
 }
 
+/* Written once, as it is part of each answer. */
+static void write_said(struct experiment *e, struct variant *variant)
+{
+    char *value = json_text(variant->value);
+    struct text text;
+    text_init(&text, SIZE_MAX / 2);
+    text_printf(&text, "\"variant\":\"%s\",\"value\":", variant->key);
+    text_puts(&text, value);
+    variant->said = arena_slice(&e->private->arena, (struct slice){text.ptr, text.len});
+    text_release(&text);
+    free(value);
+}
+
 static bool read_value(struct experiment *e, json_t *object, const struct json_place *place,
                        struct variant *variant, struct error *err)
 {
@@ -199,6 +212,7 @@ static bool read_value(struct experiment *e, json_t *object, const struct json_p
     variant->value = value ? json_deep_copy(value) : json_string(variant->key);
     if (!variant->value)
         error_fatal("out of memory while reading an experiment");
+    write_said(e, variant);
     return true;
 }
 

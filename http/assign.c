@@ -31,26 +31,54 @@ static bool read_question(json_t *body, struct question *q, struct error *err)
            json_read_bool(body, JSON_TOP, "track", JSON_OPTIONAL, &q->track, err);
 }
 
-static void answer_one(const struct experiment *experiment, const struct question *q,
-                       json_t *answers, json_t *exposures)
+/* What is answered, written as it is found, and the exposures that are to be recorded. */
+struct answers {
+    struct text text;
+    json_t *exposures; /* NULL: none */
+};
+
+static void write_explained(const struct experiment *experiment, struct assignment decision,
+                            json_t *trace, struct text *out)
 {
+    json_t *row = assign_json(experiment, decision);
+    json_object_set_new(row, "trace", trace);
+    char *written = json_text(row);
+    text_puts(out, written);
+    free(written);
+    json_decref(row);
+}
+
+static void expose(const struct experiment *experiment, const struct question *q, int variant,
+                   struct answers *answers)
+{
+    if (!answers->exposures)
+        answers->exposures = json_array();
+    json_array_append_new(answers->exposures,
+                          json_pack("{s:s, s:s, s:s, s:s, s:O*}", "type", "exposure", "customer",
+                                    q->customer, "experiment", experiment->key, "variant",
+                                    experiment->variants[variant].key, "attributes",
+                                    q->attributes));
+}
+
+static void answer_one(const struct experiment *experiment, const struct question *q,
+                       struct answers *answers)
+{
+    struct text *out = &answers->text;
     json_t *trace = q->explain ? json_array() : NULL;
     struct assignment decision =
         assign_decide(experiment, slice_of(q->customer), q->attributes, q->consent, trace);
-    json_t *row = assign_json(experiment, decision);
+    if (out->ptr[out->len - 1] != '[')
+        text_add(out, ",", 1);
     if (trace)
-        json_object_set_new(row, "trace", trace);
-    json_array_append_new(answers, row);
+        write_explained(experiment, decision, trace, out);
+    else
+        assign_write(experiment, decision, out);
     if (q->track && decision.in_experiment)
-        json_array_append_new(exposures,
-                              json_pack("{s:s, s:s, s:s, s:s, s:O*}", "type", "exposure",
-                                        "customer", q->customer, "experiment", experiment->key,
-                                        "variant", experiment->variants[decision.variant].key,
-                                        "attributes", q->attributes));
+        expose(experiment, q, decision.variant, answers);
 }
 
-static bool answer_named(const struct catalog *catalog, const struct question *q, json_t *answers,
-                         json_t *exposures, struct error *err)
+static bool answer_named(const struct catalog *catalog, const struct question *q,
+                         struct answers *answers, struct error *err)
 {
     struct json_place list = json_member(JSON_TOP, "experiments");
     size_t i;
@@ -65,56 +93,40 @@ static bool answer_named(const struct catalog *catalog, const struct question *q
         if (!experiment)
             return json_fail(&place, err, "there is no experiment '%.64s'",
                              json_string_value(name));
-        answer_one(experiment, q, answers, exposures);
+        answer_one(experiment, q, answers);
     }
     return true;
 }
 
-static bool answer_all(const struct catalog *catalog, const struct question *q, json_t *answers,
-                       json_t *exposures, struct error *err)
+static bool answer_all(const struct catalog *catalog, const struct question *q,
+                       struct answers *answers, struct error *err)
 {
     if (q->experiments)
-        return answer_named(catalog, q, answers, exposures, err);
+        return answer_named(catalog, q, answers, err);
     for (size_t i = 0; i < catalog_experiment_count(catalog); i++) {
         const struct experiment *experiment = catalog_experiment_at(catalog, i);
         if (experiment->state != EXPERIMENT_DRAFT && experiment->state != EXPERIMENT_ARCHIVED)
-            answer_one(experiment, q, answers, exposures);
+            answer_one(experiment, q, answers);
     }
     return true;
 }
 
-/* Keeps what the answer needs until the exposures are on disk, and what they borrow from, so that
- * only one thread at a time counts references. */
-struct tracked {
-    struct request *request;
-    json_t *body, *answers, *exposures;
-};
-
 static void recorded(void *data, json_t *answer, const struct error *err)
 {
-    struct tracked *tracked = data;
-    json_t *body =
-        err->code == ERROR_NONE ? json_pack("{s:O}", "assignments", tracked->answers) : NULL;
-    struct request *request = tracked->request;
     json_decref(answer);
-    json_decref(tracked->answers);
-    json_decref(tracked->exposures);
-    json_decref(tracked->body);
-    free(tracked);
-    respond_later(request, MHD_HTTP_OK, body, err);
+    respond_later(data, MHD_HTTP_OK, NULL, err);
 }
 
-/* Takes all three over where it is true; otherwise the request is answered already. */
-static bool track(struct request *request, json_t *body, json_t *answers, json_t *exposures)
+/* The answer waits in the request until the exposures are on disk. */
+static void track(struct request *request, struct answers *answers)
 {
     struct error err = {0};
     if (!respond_suspend(request))
-        return false;
-    struct tracked *tracked = xcalloc(1, sizeof *tracked);
-    *tracked = (struct tracked){request, body, answers, exposures};
-    if (!uplift_events_submit(request->uplift, exposures, recorded, tracked, &err))
-        recorded(tracked, NULL, &err);
-    return true;
+        return;
+    request->written = answers->text;
+    text_init(&answers->text, 0);
+    if (!uplift_events_submit(request->uplift, answers->exposures, recorded, request, &err))
+        recorded(request, NULL, &err);
 }
 
 /* The store is read only where consent can decide, or is to be shown. */
@@ -139,19 +151,21 @@ static void answer(struct request *request, bool explain)
         json_decref(body);
         return;
     }
-    json_t *answers = json_array(), *exposures = json_array();
+    struct answers answers = {.exposures = NULL};
+    text_init(&answers.text, SIZE_MAX / 2);
+    text_puts(&answers.text, "{\"assignments\":[");
     struct catalog *catalog = catalog_acquire(&request->uplift->catalog);
-    bool ok = answer_all(catalog, &q, answers, exposures, &err);
+    bool ok = answer_all(catalog, &q, &answers, &err);
     catalog_release(&request->uplift->catalog, catalog);
-    bool tracks = ok && json_array_size(exposures) > 0 && !explain;
-    if (tracks && track(request, body, answers, exposures))
-        return;
+    text_puts(&answers.text, "]}");
     if (!ok)
         respond_error(request, &err);
-    else if (!tracks)
-        respond_json(request, MHD_HTTP_OK, json_pack("{s:O}", "assignments", answers));
-    json_decref(answers);
-    json_decref(exposures);
+    else if (answers.exposures && !explain)
+        track(request, &answers);
+    else
+        respond_written(request, MHD_HTTP_OK, &answers.text);
+    text_release(&answers.text);
+    json_decref(answers.exposures);
     json_decref(body);
 }
 

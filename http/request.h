@@ -23,8 +23,8 @@ struct request {
     struct MHD_Connection *connection;
     const struct route *route; /* NULL: none was found, or the page */
     const char *method;
-    char *path;                   /* owned; decoded */
-    char id[20];                  /* X-Request-Id */
+    const char *path; /* decoded; of libmicrohttpd, which keeps it as long as the request */
+    char id[20];      /* X-Request-Id */
     char place[ROUTER_PLACE_MAX]; /* the {key} or {id} of the path */
     struct key_info key;          /* of who asks; id is "" for nobody */
     struct text body;
@@ -33,7 +33,8 @@ struct request {
     struct error refused;       /* set while the body is still read and thrown away */
     unsigned refused_status;    /* where the code of the error does not tell it */
     int status;                 /* the answer: 0 until there is one */
-    json_t *later;              /* what respond_later was given; NULL: `refused` */
+    json_t *later;              /* what respond_later was given */
+    struct text written;        /* or the answer, written before the request slept */
     struct MHD_Response *ready; /* or a response made whole */
     bool suspended;
 };

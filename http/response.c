@@ -84,13 +84,24 @@ void respond_text(struct request *request, int status, const char *type, const c
         add_header(request, name, value);
 }
 
+/* Takes over the text. */
+static void send_text(struct request *request, int status, const char *type, char *text, size_t len)
+{
+    set(request, status, type, MHD_create_response_from_buffer(len, text, MHD_RESPMEM_MUST_FREE));
+    add_header(request, "Cache-Control", "no-store");
+}
+
 static void send_json(struct request *request, int status, const char *type, json_t *json)
 {
     char *text = json_text(json);
-    make(request, status, type, text, strlen(text));
-    add_header(request, "Cache-Control", "no-store");
-    free(text);
+    send_text(request, status, type, text, strlen(text));
     json_decref(json);
+}
+
+void respond_written(struct request *request, int status, struct text *json)
+{
+    size_t len = json->len;
+    send_text(request, status, "application/json", text_take(json), len);
 }
 
 void respond_json(struct request *request, int status, json_t *json)
@@ -162,23 +173,32 @@ bool respond_suspend(struct request *request)
 
 void respond_later(struct request *request, int status, json_t *json, const struct error *err)
 {
-    struct MHD_Connection *connection = request->connection;
     struct server *server = request->server;
+    struct MHD_Connection *connection = request->connection;
     request->status = status;
     request->later = json;
-    if (!json)
-        request->refused = *err;
+    request->refused = *err;
     /* From here on the request may be gone. */
     MHD_resume_connection(connection);
     server_let_go(server);
 }
 
+static void write_later(struct request *request)
+{
+    json_t *json = request->later;
+    request->later = NULL;
+    if (request->refused.code != ERROR_NONE)
+        respond_error(request, &request->refused);
+    else if (json)
+        respond_json(request, request->status, json);
+    else
+        respond_written(request, request->status, &request->written);
+}
+
 enum MHD_Result respond_send(struct request *request)
 {
-    if (!request->ready) {
-        respond_result(request, request->status, request->later, &request->refused);
-        request->later = NULL;
-    }
+    if (!request->ready)
+        write_later(request);
     server_count(request->server, request->status);
     if (request->route)
         server_note(request->server, request->route, histogram_now() - request->began);

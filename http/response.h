@@ -8,6 +8,8 @@
 
 /* Answers with JSON, which is taken over. */
 void respond_json(struct request *request, int status, json_t *json);
+/* The same with JSON that is written already; the builder is empty then. */
+void respond_written(struct request *request, int status, struct text *json);
 /* The same, or the error where `json` is NULL. */
 void respond_result(struct request *request, int status, json_t *json, const struct error *err);
 /* A definition with its version as ETag. */
@@ -31,8 +33,8 @@ int status_of(enum error_code code);
 /* Leaves the connection without an answer until respond_later. False where the server is ending:
  * the request is then answered already. */
 bool respond_suspend(struct request *request);
-/* From any thread: hands the answer (taken over; NULL: the error) to the suspended request. It is
- * written out by the pool, so that the writer thread has time to write. */
+/* From any thread: hands the answer (taken over; NULL: the error, or what lies in `written`) to the
+ * suspended request. It is written out by the pool, so that the writer thread has time to write. */
 void respond_later(struct request *request, int status, json_t *json, const struct error *err);
 
 /* Sends what is there. For the server only. */

@@ -153,6 +153,20 @@ void bench_pin(pid_t pid, int processor)
         error_fatal("cannot bind to a processor");
 }
 
+double bench_used_by(pid_t pid)
+{
+    char path[64], line[1024];
+    unsigned long user = 0, system = 0;
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *file = fopen(path, "r");
+    char *rest = file && fgets(line, sizeof line, file) ? strrchr(line, ')') : NULL;
+    if (!rest || sscanf(rest + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
+                        &system) != 2)
+        error_fatal("cannot read %s", path);
+    fclose(file);
+    return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
+}
+
 void bench_memory(pid_t pid, double *resident, double *private)
 {
     char path[64], line[256];

@@ -35,6 +35,8 @@ struct bench_server bench_fork(void (*serve)(int pipe, void *data), void *data);
 void bench_stop(struct bench_server *server);
 /* Binds a process (0: this one) to one processor, where there are two or more. */
 void bench_pin(pid_t pid, int processor);
+/* Seconds of processors that a process has used. */
+double bench_used_by(pid_t pid);
 /* Resident megabytes, and those of them that are no file's pages, from /proc. */
 void bench_memory(pid_t pid, double *resident, double *private);
 
