@@ -18,6 +18,7 @@
 #include "core/json.h"
 #include "core/ledger.h"
 #include "core/recount.h"
+#include "core/retention.h"
 #include "core/uplift.h"
 #include "tests/core/folder.h"
 
@@ -291,13 +292,11 @@ static json_t *random_events(int round)
 /* Both get the same events, the second one without those of whoever is erased from the first: at
  * random moments, more than once, with events that come again afterwards, while tallies are counted
  * anew and while they wait for it. */
-static void test_customer__an_erased_one_was_never_there(void **state)
+static void compare_stores(void)
 {
-    (void)state;
     struct place with, without;
     json_t *rounds[ROUNDS];
     bool never[CUSTOMERS] = {false};
-    seed = 20261125;
     print_message("# seed %u\n", seed);
     begin(&with);
     begin(&without);
@@ -349,6 +348,64 @@ static void test_customer__an_erased_one_was_never_there(void **state)
     assert_same_tallies(with.uplift, without.uplift);
     for (int r = 0; r < ROUNDS; r++)
         json_decref(rounds[r]);
+    end(&with);
+    end(&without);
+}
+
+/* UPLIFT_LONG=N: as many seeds. */
+static void test_customer__an_erased_one_was_never_there(void **state)
+{
+    (void)state;
+    const char *many = getenv("UPLIFT_LONG");
+    for (uint32_t i = 0; i < (many ? (uint32_t)strtoul(many, NULL, 10) : 1); i++) {
+        seed = 20261125 + i;
+        compare_stores();
+    }
+}
+
+static void retain(struct uplift *uplift)
+{
+    struct error err = {0};
+    for (bool more = true; more;)
+        assert_true(retention_keep(uplift, 1, 100, &more, &err));
+}
+
+/* Their events may be gone; what was counted of them is not. */
+static void test_customer__units_that_are_sealed_are_erased_too(void **state)
+{
+    (void)state;
+    struct place with, without;
+    bool never[CUSTOMERS] = {false};
+    seed = 20261126;
+    print_message("# seed %u\n", seed);
+    begin(&with);
+    begin(&without);
+    now += 4 * WHEN_DAY;
+    json_t *events = random_events(0);
+    for (size_t i = 0; i < CUSTOMERS; i++)
+        never[i] = i % 3 == 0;
+    send(with.uplift, events, NULL);
+    send(without.uplift, events, never);
+    json_decref(events);
+    now += 90 * WHEN_DAY;
+    retain(with.uplift);
+    retain(without.uplift);
+    size_t sealed = 0;
+    for (size_t i = 0; i < CUSTOMERS; i += 3) {
+        char id[24];
+        struct error err = {0};
+        snprintf(id, sizeof id, "person-%zu", i);
+        json_t *page = uplift_customer_get(with.uplift, slice_of(id), slice_of(""), 1000, &err);
+        assert_int_equal(json_array_size(json_object_get(page, "events")), 0);
+        sealed += json_is_true(
+            json_object_get(json_array_get(json_object_get(page, "units"), 0), "sealed"));
+        if (page)
+            json_decref(erase(with.uplift, id));
+        json_decref(page);
+    }
+    assert_true(sealed > 5);
+    assert_checked(with.uplift);
+    assert_same_tallies(with.uplift, without.uplift);
     end(&with);
     end(&without);
 }
@@ -559,6 +616,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_customer__an_erased_one_was_never_there),
+        cmocka_unit_test(test_customer__units_that_are_sealed_are_erased_too),
         cmocka_unit_test(test_customer__numbers_are_not_given_twice),
         cmocka_unit_test(test_customer__who_comes_again_is_new),
         cmocka_unit_test(test_customer__tells_how_figures_moved),
