@@ -256,3 +256,23 @@ test('with pseudonyms no id is on disk, and everything else is as without', asyn
   assert.equal(run('demo', '--data', join(folder, 'story'), '--customers', '100', '--pseudonymise', key).status, 0);
   await assert.rejects(serve('story'), /--pseudonymise: is needed/);
 });
+
+test('after an erasure and a compaction no byte is left in the folder', async () => {
+  const own = await serve('erased');
+  await define(own);
+  const id = 'berta.example@shop.test', words = ['berta.example', 'words that nobody else says', 'unique-event-id', 'rare-device'];
+  for (let i = 0; i < 20; i++)
+    await send(own, Array.from({ length: 50 }, (_, k) => ({ type: 'outcome', customer: `other-${(i * 50 + k) % 70}`, name: 'order', value: k })));
+  await send(own, [{ ...exposure(id, 'b'), attributes: { device: 'rare-device' } }, { type: 'feedback', customer: id, survey: 'nps', score: 1, comment: words[1] },
+    { type: 'outcome', customer: id, name: 'order', value: 3, id: words[2], at: Date.now() }]);
+  assert.equal((await ask(own, 'GET', customer(id))).json.events.length, 3);
+  for (const word of words) assert.ok(countInFolder('erased', word) > 0, word);
+  assert.equal((await ask(own, 'DELETE', customer(id))).status, 200);
+  assert.equal(await own.stop(), 0);
+  const run = (command) => spawnSync(bin, [command, '--data', join(folder, 'erased')], { encoding: 'utf8' });
+  assert.equal(run('compact').status, 0);
+  for (const word of words) assert.equal(countInFolder('erased', word), 0, word);
+  const check = run('check');
+  assert.equal(check.status, 0, check.stdout + check.stderr);
+  assert.match(check.stdout, /70 customers, 0 differences/);
+});
