@@ -336,6 +336,8 @@ static bool run_events(void *data, struct ingest_run *run, struct error *err)
     for (size_t i = 0; i < batch->count; i++)
         event_arrive(&batch->events[i], ingest_stamp(run));
     refuse_some(batch, run->txn);
+    if (batch->count == 0)
+        return true;
     ledger_batch_add(run->events, batch->events, batch->count, batch->duplicates);
     run->after = write_events;
     run->data = batch->uplift;
