@@ -69,6 +69,8 @@ static bool with_gathered(struct uplift *uplift, struct slice key, int phase, bo
     if (experiment) {
         g.phase = phase ? phase : experiment->phase;
         g.experiment = experiment_in_phase(experiment, g.phase);
+        g.event_at = fresh_at(&uplift->fresh, experiment->number);
+        g.rejected = (int64_t)atomic_load(&uplift->rejected);
     }
     if (!experiment)
         ok = error_set(err, ERROR_NOT_FOUND, NULL, "there is no experiment '%.*s'", (int)key.len,
@@ -202,6 +204,22 @@ static bool take_last(struct taking *taking, const struct gathered *g, struct st
     return taking->without_looks || put_looks(taking, txn, INT64_MAX, err);
 }
 
+/* What it takes to make the look once more, beside the history up to its time: where the trail was,
+ * which tells the definitions; what no history tells; and the look before, as a copy where it was
+ * one of the same day, which this one takes the place of, else by its time. */
+static json_t *made_of(const struct gathered *g, struct store_txn *txn)
+{
+    struct audit_head head;
+    const json_t *last = g->last.results;
+    bool replaced = json_integer_value(json_object_get(last, "day")) == g->day;
+    json_t *before = replaced ? gathered_running(g) : json_incref(json_object_get(last, "as_of"));
+    audit_head(txn, &head);
+    return json_pack("{s:I, s:s, s:I, s:I, s:I, s:I, s:o?}", "trail", (json_int_t)head.rows,
+                     "digest", head.digest, "event_at", (json_int_t)g->event_at, "rejected",
+                     (json_int_t)g->rejected, "sealed", (json_int_t)g->sealed, "sealed_since",
+                     (json_int_t)g->sealed_since, "before", before);
+}
+
 static bool make_taking(struct uplift *uplift, const struct gathered *g, struct store_txn *txn,
                         void *data, struct error *err)
 {
@@ -214,10 +232,12 @@ static bool make_taking(struct uplift *uplift, const struct gathered *g, struct 
     taking->day_start = gathered_day_start(g);
     taking->now = g->now;
     taking->decided = advice_of(g->last.results);
-    taking->look.results = results_make(uplift, &with, err);
+    (void)uplift;
+    taking->look.results = results_make(&with, err);
     if (!taking->look.results)
         return false;
     taking->look.counted = gathered_counted(g);
+    taking->look.made_of = made_of(g, txn);
     taking->summary = summary_of(taking->look.results);
     taking->news = g->phase == g->present->phase && (g->look_due || has_news(taking->look.results));
     taking->results = json_copy(taking->look.results);

@@ -385,7 +385,7 @@ static bool write_head(struct export *x)
     return write_text(x, head, NO_SLICE, "") &&
            write_definitions(x, STORE_METRIC, "{\"metric\":", metric_text) &&
            write_definitions(x, STORE_EXPERIMENT, "{\"experiment\":", experiment_text) &&
-           look_each(x->txn, write_look, x, x->err);
+           look_each(x->txn, NULL, write_look, x, x->err);
 }
 
 static bool write_end(struct export *x)

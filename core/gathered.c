@@ -56,9 +56,8 @@ static int by_size(const void *a, const void *b)
     const struct segment_value *x = a, *y = b;
     if (x->exposed != y->exposed)
         return x->exposed > y->exposed ? -1 : 1;
-    size_t least = x->value.len < y->value.len ? x->value.len : y->value.len;
-    int order = memcmp(x->value.ptr, y->value.ptr, least);
-    return order ? order : x->value.len < y->value.len ? -1 : x->value.len > y->value.len;
+    int order = slice_order(x->value, y->value);
+    return order ? order : slice_order(x->segment, y->segment);
 }
 
 int64_t gathered_elapsed(const struct gathered *g)
@@ -93,6 +92,16 @@ static void read_recount(struct store_txn *txn, struct gathered *g)
     g->customers_left = last > g->customers_done ? last - g->customers_done : 0;
 }
 
+/* After the tallies, and the look before. */
+static void finish(struct gathered *g)
+{
+    if (g->value_count > 1)
+        qsort(g->values, g->value_count, sizeof *g->values, by_size);
+    for (size_t v = 0; v < g->experiment->variant_count; v++)
+        g->exposed += gathered_total(g, 0, NULL, v).n;
+    g->look_due = gathered_look_due(g);
+}
+
 bool gathered_read(struct store_txn *txn, struct gathered *g, struct error *err)
 {
     const struct look_of of = {g->present->number, (uint16_t)g->phase};
@@ -102,19 +111,23 @@ bool gathered_read(struct store_txn *txn, struct gathered *g, struct error *err)
     g->day = day_of(g);
     g->tallies = tally_set_new(NULL);
     read_recount(txn, g);
+    if (!look_last(txn, of, INT64_MAX, &g->last, err) && err->code != ERROR_NONE)
+        return false;
     if (g->recounting)
-        return look_last(txn, of, INT64_MAX, &g->last, err) || err->code == ERROR_NONE;
+        return true;
     if (!tally_each(txn, key_slice(&prefix), take, g, err))
         return false;
     g->sealed_since = g->sealed ? ledger_sealed_since(txn, of.experiment, of.phase) : 0;
-    if (g->value_count > 1)
-        qsort(g->values, g->value_count, sizeof *g->values, by_size);
-    for (size_t v = 0; v < g->experiment->variant_count; v++)
-        g->exposed += gathered_total(g, 0, NULL, v).n;
-    if (!look_last(txn, of, INT64_MAX, &g->last, err) && err->code != ERROR_NONE)
-        return false;
-    g->look_due = gathered_look_due(g);
+    finish(g);
     return true;
+}
+
+void gathered_take(const struct tally_set *tallies, struct gathered *g)
+{
+    g->day = day_of(g);
+    g->tallies = tally_set_new(NULL);
+    tally_set_each(tallies, take, g);
+    finish(g);
 }
 
 void gathered_release(struct gathered *g)
@@ -492,6 +505,17 @@ bool gathered_recounted(const struct gathered *g, const struct metric *metric, c
     const json_t *row = item_of(json_object_get(g->last.results, "metrics"), "key", metric->key);
     return item_of(json_object_get(row, "comparisons"), "variant", variant) &&
            !gathered_before(g, metric, variant);
+}
+
+json_t *gathered_running(const struct gathered *g)
+{
+    const json_t *last = g->last.results;
+    if (!last)
+        return json_null();
+    return json_pack("{s:{s:O*, s:O*, s:O*, s:O*}, s:O}", "results", "metrics",
+                     json_object_get(last, "metrics"), "srm", json_object_get(last, "srm"),
+                     "schedule", json_object_get(last, "schedule"), "health",
+                     json_object_get(last, "health"), "counted", g->last.counted);
 }
 
 json_t *gathered_counted(const struct gathered *g)

@@ -2,8 +2,9 @@
 /* What was gathered of one phase of an experiment: its tallies, read at one moment, and the study
  * made of them. For analysis.c.
  *
- * The caller sets catalog, present, phase, experiment and now, calls gathered_read once, and
- * gathered_release in any case. It borrows the catalog. One thread. */
+ * The caller sets catalog, present, phase, experiment, now, event_at and rejected, calls
+ * gathered_read or gathered_take once, and gathered_release in any case. It borrows the catalog.
+ * One thread. */
 #ifndef UPLIFT_CORE_GATHERED_H
 #define UPLIFT_CORE_GATHERED_H
 
@@ -29,6 +30,8 @@ struct gathered {
     const struct experiment *present;
     int phase;
     int64_t now;      /* ms */
+    int64_t event_at; /* ms: the last event as this process saw it; 0: none yet */
+    int64_t rejected; /* events refused since the server started */
     int64_t day;      /* of the phase, from 1; it stops with the phase */
     struct look last; /* the look before this one; empty where there is none */
     bool recounting;  /* tallies are being counted anew: there is the last look alone */
@@ -48,6 +51,8 @@ struct gathered {
 /* Reads all tallies of the phase, and its last look; the look alone where they are being counted
  * anew (recount.h), as figures that are half the old ones are none. */
 bool gathered_read(struct store_txn *txn, struct gathered *g, struct error *err);
+/* The same of tallies that were counted into a set; the look before is in `g->last` already. */
+void gathered_take(const struct tally_set *tallies, struct gathered *g);
 void gathered_release(struct gathered *g);
 
 /* One tally, summed over the epochs of the phase. metric 0: exposed; `in` NULL: all segments. */
@@ -78,6 +83,9 @@ const json_t *gathered_before(const struct gathered *g, const struct metric *met
                               const char *variant);
 /* Whether the last look has the comparison, but of what counted something else. */
 bool gathered_recounted(const struct gathered *g, const struct metric *metric, const char *variant);
+/* What of the last look figures go on from: all that is read of `last`, as the results and counted
+ * of a look; null where there was none. New reference. */
+json_t *gathered_running(const struct gathered *g);
 /* What each metric counts now, as a look keeps it. New reference. */
 json_t *gathered_counted(const struct gathered *g);
 /* Milliseconds since the phase began, to its end at most. */

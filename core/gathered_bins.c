@@ -10,12 +10,6 @@
 #include "core/json.h"
 #include "stats/sketch.h"
 
-static int compare_keys(struct slice a, struct slice b)
-{
-    int order = memcmp(a.ptr, b.ptr, a.len < b.len ? a.len : b.len);
-    return order ? order : (a.len > b.len) - (a.len < b.len);
-}
-
 static void *grown(void *list, size_t count, size_t *room, size_t size)
 {
     if (count < *room)
@@ -37,7 +31,7 @@ void gathered_bins_take(struct gathered_bins *bins, struct arena *arena,
     struct store_key key;
     group_key(*name, &key);
     struct gathered_group *last = bins->group_count ? &bins->groups[bins->group_count - 1] : NULL;
-    if (!last || compare_keys(last->key, key_slice(&key)) != 0) {
+    if (!last || slice_order(last->key, key_slice(&key)) != 0) {
         bins->groups =
             grown(bins->groups, bins->group_count, &bins->group_room, sizeof *bins->groups);
         last = &bins->groups[bins->group_count++];
@@ -61,7 +55,7 @@ void gathered_bins_release(struct gathered_bins *bins)
 static int by_key(const void *a, const void *b)
 {
     const struct gathered_group *x = a, *y = b;
-    return compare_keys(x->key, y->key);
+    return slice_order(x->key, y->key);
 }
 
 /* One epoch's bins of an arm; borrowed. */

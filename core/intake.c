@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "core/audit.h"
 #include "core/definitions.h"
 #include "core/export.h"
 #include "core/json.h"
@@ -312,6 +313,20 @@ bool intake_row(struct intake *intake, const struct csv_row *header, const struc
     return take_event(intake, event, row->line, err);
 }
 
+/* Events that bring their arrival with them change what was counted up to earlier looks. */
+static bool record(void *data, struct ingest_run *run, struct error *err)
+{
+    const struct intake *intake = data;
+    json_t *counts = json_pack("{s:I, s:I, s:I}", "events", (json_int_t)intake->counts.accepted,
+                               "definitions", (json_int_t)intake->counts.definitions, "looks",
+                               (json_int_t)intake->counts.looks);
+    (void)err;
+    audit_append(run->txn, uplift_now(intake->uplift), "import", "history.import", "", NULL,
+                 counts);
+    json_decref(counts);
+    return true;
+}
+
 bool intake_end(struct intake **intake, bool whole, struct intake_counts *counts, struct error *err)
 {
     struct intake *it = *intake;
@@ -324,6 +339,9 @@ bool intake_end(struct intake **intake, bool whole, struct intake_counts *counts
         await(it, &it->batches[i], &late);
         json_decref(it->batches[i].events);
     }
+    struct error unrecorded = {0};
+    if (it->counts.accepted > 0 && !ingest_call(it->uplift->ingest, record, it, &unrecorded) && ok)
+        ok = error_set(err, unrecorded.code, unrecorded.place, "%s", unrecorded.message);
     uint64_t events = it->counts.accepted + it->counts.duplicates + it->counts.refused;
     if (ok && whole && it->is_export && (!it->over || events != it->told))
         ok = error_set(err, ERROR_INVALID, NULL,

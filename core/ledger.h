@@ -106,6 +106,22 @@ bool ledger_batch_write(struct ledger_batch *batch, struct store_txn *txn,
                         struct tally_set *tallies, const unsigned char secret[32],
                         const struct catalog *catalog, struct error *err);
 
+/* One phase of an experiment as it was at a moment. */
+struct ledger_then {
+    const struct catalog *catalog; /* the definitions of then */
+    const struct experiment *experiment;
+    int phase;
+    int64_t cut;               /* ms: the events that were received until then */
+    struct tally_set *tallies; /* to which is added */
+    uint64_t events;           /* out: of all customers, those until then */
+    uint64_t sealed;           /* out: units that were taken as they stand, as they are final */
+};
+/* Counts several moments of the same phase from history in one walk over all customers. `present`
+ * has the definitions of now, by which sealed units are stored. */
+bool ledger_count_then(struct store_txn *txn, const struct catalog *present,
+                       struct ledger_then *list, size_t count,
+                       void (*progress)(void *data, double done), void *data, struct error *err);
+
 /* The first customer number from `from` on, or 0: for walks over all customers. */
 uint64_t ledger_next_customer(struct store_txn *txn, uint64_t from);
 /* The highest number that was ever given, or 0. A number is not given again after its customer was

@@ -184,13 +184,6 @@ bool ledger_event_key(struct store_txn *txn, const unsigned char secret[32], uin
     return true;
 }
 
-static int compare_slices(struct slice a, struct slice b)
-{
-    size_t least = a.len < b.len ? a.len : b.len;
-    int order = least ? memcmp(a.ptr, b.ptr, least) : 0;
-    return order ? order : (a.len > b.len) - (a.len < b.len);
-}
-
 int ledger_order(const struct event *x, const struct event *y)
 {
     int64_t tx = event_time(x), ty = event_time(y);
@@ -198,14 +191,14 @@ int ledger_order(const struct event *x, const struct event *y)
         return tx < ty ? -1 : 1;
     if (x->type != y->type)
         return x->type < y->type ? -1 : 1;
-    int order = compare_slices(x->id, y->id);
+    int order = slice_order(x->id, y->id);
     if (order == 0)
-        order = compare_slices(x->name, y->name);
+        order = slice_order(x->name, y->name);
     if (order == 0)
-        order = compare_slices(x->variant, y->variant);
+        order = slice_order(x->variant, y->variant);
     if (order == 0)
         order = (x->value > y->value) - (x->value < y->value);
-    return order ? order : compare_slices(x->attributes, y->attributes);
+    return order ? order : slice_order(x->attributes, y->attributes);
 }
 
 static int by_time(const void *a, const void *b)

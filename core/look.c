@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* On disk a look is: a version byte; the length of the summary (4 bytes, big-endian) and its JSON;
- * the plain length of the rest (4 bytes) and the rest, {"results", "counted"}, as zlib has it. */
+ * the plain length of the rest (4 bytes) and the rest, {"results", "counted", "made_of"}, as zlib
+ * has it. */
 #include "core/look.h"
 
 #include <stdio.h>
@@ -40,7 +41,8 @@ static void put_length(unsigned char *out, size_t length)
 void look_put(struct store_txn *txn, struct look_of of, int64_t day_start, const json_t *summary,
               const struct look *look)
 {
-    json_t *whole = json_pack("{s:O, s:O}", "results", look->results, "counted", look->counted);
+    json_t *whole = json_pack("{s:O, s:O, s:O*}", "results", look->results, "counted",
+                              look->counted, "made_of", look->made_of);
     char *plain = json_text(whole), *head = json_text(summary);
     size_t plain_len = strlen(plain), head_len = strlen(head);
     uLongf packed_len = compressBound(plain_len);
@@ -120,6 +122,7 @@ static bool unpack(struct slice rest, struct look *out, struct error *err)
     free(plain);
     out->results = json_incref(json_object_get(whole, "results"));
     out->counted = json_incref(json_object_get(whole, "counted"));
+    out->made_of = json_incref(json_object_get(whole, "made_of"));
     json_decref(whole);
     if (json_is_object(out->results) && json_is_object(out->counted))
         return true;
@@ -164,6 +167,7 @@ void look_release(struct look *look)
 {
     json_decref(look->results);
     json_decref(look->counted);
+    json_decref(look->made_of);
     *look = (struct look){0};
 }
 
@@ -215,12 +219,13 @@ static bool visit_row(struct slice key, struct slice value,
     return ok;
 }
 
-bool look_each(struct store_txn *txn,
+bool look_each(struct store_txn *txn, const struct look_of *of,
                bool (*visit)(void *data, struct look_of of, int64_t day_start,
                              const json_t *summary, const struct look *look),
                void *data, struct error *err)
 {
-    struct store_cursor *cursor = store_walk(txn, STORE_LOOK, NO_SLICE, NO_SLICE);
+    struct store_key prefix = of ? prefix_of(*of) : (struct store_key){0};
+    struct store_cursor *cursor = store_walk(txn, STORE_LOOK, key_slice(&prefix), NO_SLICE);
     struct slice key, value;
     bool ok = true;
     while (ok && store_next(cursor, &key, &value))

@@ -27,6 +27,7 @@ struct look_of {
 struct look {
     json_t *results; /* as analysis.h gives them, without `looks` */
     json_t *counted; /* {metric's key: a text that changes when it counts something else} */
+    json_t *made_of; /* what it takes to make it once more (replay.h), or NULL: it came by import */
 };
 
 /* Writes the look of the day that began at `day_start` (ms), over the one that is there.
@@ -43,9 +44,9 @@ void look_release(struct look *look);
 /* Whether there is a look of that day. */
 bool look_taken(struct store_txn *txn, struct look_of of, int64_t day_start);
 
-/* Calls visit with every look of every experiment, in order of experiment, phase and day; stops
- * where it returns false. False then, or with *err where one is damaged. */
-bool look_each(struct store_txn *txn,
+/* Calls visit with every look of one phase (NULL: of all), in order of experiment, phase and day;
+ * stops where it returns false. False then, or with *err where one is damaged. */
+bool look_each(struct store_txn *txn, const struct look_of *of,
                bool (*visit)(void *data, struct look_of of, int64_t day_start,
                              const json_t *summary, const struct look *look),
                void *data, struct error *err);

@@ -12,7 +12,7 @@
 #include "core/json.h"
 #include "core/outlook.h"
 #include "core/study.h"
-#include "core/uplift.h"
+#include "core/when.h"
 
 /* --- verdicts ------------------------------------------------------------------------------- */
 
@@ -332,9 +332,9 @@ static bool is_over(const struct experiment *experiment)
 }
 
 /* The last event: as this process saw it, else as the last look did. */
-static int64_t last_event_at(struct uplift *uplift, const struct gathered *g)
+static int64_t last_event_at(const struct gathered *g)
 {
-    int64_t at = fresh_at(&uplift->fresh, g->present->number);
+    int64_t at = g->event_at;
     const json_t *check = health_check(json_object_get(g->last.results, "health"), "events");
     const char *text =
         json_string_value(json_object_get(json_object_get(check, "evidence"), "last_event_at"));
@@ -369,7 +369,7 @@ static struct outlook_plan plan_of(const struct gathered *g, const json_t *sched
     return plan;
 }
 
-json_t *results_make(struct uplift *uplift, const struct gathered *g, struct error *err)
+json_t *results_make(const struct gathered *g, struct error *err)
 {
     json_t *study = gathered_study(g), *report = study_analyze(study, err);
     json_decref(study);
@@ -380,8 +380,8 @@ json_t *results_make(struct uplift *uplift, const struct gathered *g, struct err
                                   .srm = json_object_get(report, "srm"),
                                   .crossed = gathered_total(g, 0, NULL, TALLY_CROSSED).n,
                                   .running = g->present->state == EXPERIMENT_RUNNING,
-                                  .last_event_at = last_event_at(uplift, g),
-                                  .rejected = (int64_t)atomic_load(&uplift->rejected),
+                                  .last_event_at = last_event_at(g),
+                                  .rejected = g->rejected,
                                   .now = g->now,
                                   .before = json_object_get(g->last.results, "health")};
     health.variants = variants_json(g, &health.exposed);

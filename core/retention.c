@@ -3,6 +3,8 @@
  */
 #include "core/retention.h"
 
+#include "core/audit.h"
+#include "core/json.h"
 #include "core/ledger.h"
 #include "core/recount.h"
 #include "core/uplift.h"
@@ -84,6 +86,19 @@ struct pass {
     bool more;
 };
 
+/* What is dropped is on record, so that a look that is made once more can tell why it differs. */
+static void record(const struct pass *pass, struct store_txn *txn, const struct marks *before,
+                   const struct marks *after)
+{
+    json_t *was = json_pack("{s:o, s:o}", "accept_from", json_when(before->accept_from),
+                            "keep_from", json_when(before->keep_from));
+    json_t *is = json_pack("{s:o, s:o}", "accept_from", json_when(after->accept_from), "keep_from",
+                           json_when(after->keep_from));
+    audit_append(txn, ingest_now(pass->uplift->ingest), "uplift", "history.drop", "", was, is);
+    json_decref(was);
+    json_decref(is);
+}
+
 /* Moves the marks on where a pass is due. They alone are written: from the next transaction on
  * nothing can arrive for what the pass then seals. */
 static bool begin(struct pass *pass, struct store_txn *txn, const struct catalog *catalog,
@@ -91,6 +106,7 @@ static bool begin(struct pass *pass, struct store_txn *txn, const struct catalog
 {
     const struct retention wanted =
         retention_of(catalog, pass->days, ingest_now(pass->uplift->ingest));
+    const struct marks before = *marks;
     if (wanted.keep_from < marks->keep_from + WHEN_DAY || wanted.keep_from <= 0)
         return false;
     marks->keep_from = wanted.keep_from;
@@ -98,6 +114,7 @@ static bool begin(struct pass *pass, struct store_txn *txn, const struct catalog
         marks->accept_from = wanted.accept_from;
     marks->next = 1;
     write_marks(txn, marks);
+    record(pass, txn, &before, marks);
     atomic_store(&pass->uplift->accept_from, marks->accept_from);
     return true;
 }

@@ -268,19 +268,38 @@ bool tally_set_flush(struct tally_set *set, struct store_txn *txn, struct error 
     return true;
 }
 
+static int by_key(const void *a, const void *b)
+{
+    const struct entry *x = *(struct entry *const *)a, *y = *(struct entry *const *)b;
+    return slice_order(x->key, y->key);
+}
+
+/* The caller frees the list. */
+static struct entry **in_order(const struct tally_set *set)
+{
+    struct entry **list = xcalloc(set->count + 1, sizeof(struct entry *));
+    size_t count = 0;
+    for (size_t i = 0; i < set->bucket_count; i++)
+        for (struct entry *entry = set->buckets[i]; entry; entry = entry->next)
+            list[count++] = entry;
+    qsort(list, count, sizeof(struct entry *), by_key);
+    return list;
+}
+
 bool tally_set_each(const struct tally_set *set,
                     bool (*visit)(void *data, const struct tally_name *name,
                                   const struct tally *tally),
                     void *data)
 {
-    for (size_t i = 0; i < set->bucket_count; i++)
-        for (struct entry *entry = set->buckets[i]; entry; entry = entry->next) {
-            struct tally_name name = {0};
-            must(tally_unkey(entry->key, &name));
-            if (!visit(data, &name, &entry->tally))
-                return false;
-        }
-    return true;
+    struct entry **list = in_order(set);
+    bool ok = true;
+    for (size_t i = 0; ok && i < set->count; i++) {
+        struct tally_name name = {0};
+        must(tally_unkey(list[i]->key, &name));
+        ok = visit(data, &name, &list[i]->tally);
+    }
+    free(list);
+    return ok;
 }
 
 bool tally_each(struct store_txn *txn, struct slice prefix,

@@ -82,7 +82,8 @@ void tally_set_free(struct tally_set **set);
 struct tally *tally_set_at(struct tally_set *set, const struct tally_name *name);
 /* Writes all touched ones; those that are zero are deleted. */
 bool tally_set_flush(struct tally_set *set, struct store_txn *txn, struct error *err);
-/* Calls visit for each; stops and returns false where it returns false. */
+/* Calls visit for each in the order of their keys, as tally_each does; stops and returns false
+ * where it returns false. */
 bool tally_set_each(const struct tally_set *set,
                     bool (*visit)(void *data, const struct tally_name *name,
                                   const struct tally *tally),
