@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/options.h"
 #include "cli/progress.h"
+#include "core/consent.h"
 #include "core/ledger.h"
 #include "core/look.h"
 #include "core/recount.h"
@@ -68,6 +69,7 @@ static bool check(struct uplift *uplift, uint64_t *differences, struct error *er
     progress_start(&outcome.progress, "checking");
     bool ok = ledger_check(txn, catalog, report, progress, &outcome, differences, err);
     *differences += look_damaged(txn, false, report, &outcome);
+    *differences += consent_damaged(txn, false, report, &outcome);
     progress_done(&outcome.progress);
     printf("%" PRIu64 " customers, %" PRIu64 " differences\n", ledger_customer_count(txn),
            *differences);
@@ -81,6 +83,7 @@ static bool begin_repair(void *data, struct ingest_run *run, struct error *err)
     (void)err;
     recount_afresh(run->txn);
     look_damaged(run->txn, true, report, data);
+    consent_damaged(run->txn, true, report, data);
     return true;
 }
 

@@ -4,6 +4,7 @@
 #include "core/consent.h"
 
 #include <sodium.h>
+#include <stdlib.h>
 
 #include "core/audit.h"
 #include "core/customer.h"
@@ -54,19 +55,26 @@ bool consent_matters(const struct uplift *uplift)
     return uplift->require_consent || atomic_load(&uplift->refusals) > 0;
 }
 
+/* One that cannot be read is a refusal: somebody said something. */
+static struct consent decode(struct slice value)
+{
+    uint64_t at = 0;
+    uint8_t flags = 0;
+    if (!unkey_u64(&value, &at) || !unkey_u8(&value, &flags))
+        flags = 0;
+    return (struct consent){.analytics = flags & ANALYTICS,
+                            .personalization = flags & PERSONALIZATION,
+                            .recorded = true,
+                            .at = (int64_t)at};
+}
+
 static bool read_record(struct store_txn *txn, const unsigned char digest[DIGEST],
                         struct consent *consent)
 {
     struct slice value;
-    uint64_t at;
-    uint8_t flags;
-    if (!store_get(txn, STORE_CONSENT, digest_slice(digest), &value) || !unkey_u64(&value, &at) ||
-        !unkey_u8(&value, &flags))
+    if (!store_get(txn, STORE_CONSENT, digest_slice(digest), &value))
         return false;
-    *consent = (struct consent){.analytics = flags & ANALYTICS,
-                                .personalization = flags & PERSONALIZATION,
-                                .recorded = true,
-                                .at = (int64_t)at};
+    *consent = decode(value);
     return true;
 }
 
@@ -94,6 +102,61 @@ bool consent_forget(struct store_txn *txn, const unsigned char digest[DIGEST])
     struct consent consent;
     return read_record(txn, digest, &consent) && consent_to_experiments(&consent) &&
            store_delete(txn, STORE_CONSENT, digest_slice(digest));
+}
+
+static bool is_refusal(const struct consent *consent)
+{
+    return consent->recorded && !consent_to_experiments(consent);
+}
+
+/* --- check and repair ------------------------------------------------------------------------ */
+
+enum { RECORD = 9 }; /* bytes */
+
+static size_t find_damaged(struct store_txn *txn, struct arena *arena, struct slice **keys,
+                           uint64_t *refusals)
+{
+    struct store_cursor *cursor = store_walk(txn, STORE_CONSENT, NO_SLICE, NO_SLICE);
+    struct slice key, value;
+    size_t count = 0, room = 0;
+    store_walk_damaged(cursor);
+    for (*refusals = 0; store_next(cursor, &key, &value);) {
+        bool whole = value.ptr && value.len == RECORD;
+        struct consent consent = decode(whole ? value : NO_SLICE);
+        *refusals += is_refusal(&consent);
+        if (whole)
+            continue;
+        if (count == room)
+            *keys = xrealloc(*keys, (room = room ? 2 * room : 16) * sizeof **keys);
+        (*keys)[count++] = arena_slice(arena, key);
+    }
+    store_walk_end(&cursor);
+    return count;
+}
+
+uint64_t consent_damaged(struct store_txn *txn, bool repair,
+                         void (*report)(void *data, const char *line), void *data)
+{
+    const struct consent refusal = {.recorded = true, .at = 0};
+    struct arena arena = {0};
+    struct slice *keys = NULL;
+    uint64_t refusals;
+    size_t count = find_damaged(txn, &arena, &keys, &refusals);
+    bool off = refusals != read_refusals(txn);
+    for (size_t i = 0; i < count; i++) {
+        report(data, "a record of consent is damaged: it is taken for a refusal");
+        if (repair)
+            write(txn, (const unsigned char *)keys[i].ptr, &refusal);
+    }
+    if (off)
+        report(data, "the number of those who refuse consent is not that of their records");
+    if (off && repair)
+        write_refusals(txn, refusals);
+    if (repair && (off || count))
+        store_sums_anew(txn, STORE_CONSENT);
+    free(keys);
+    arena_release(&arena);
+    return count + off;
 }
 
 /* --- what follows of it --------------------------------------------------------------------- */
@@ -146,11 +209,6 @@ struct recording {
     bool counted; /* one refusal more is counted in memory */
     json_t *erased;
 };
-
-static bool is_refusal(const struct consent *consent)
-{
-    return consent->recorded && !consent_to_experiments(consent);
-}
 
 /* A refusal counts in memory before it is on disk, so that the next events are looked at. */
 static void count_refusals(struct recording *recording, struct store_txn *txn)

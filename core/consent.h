@@ -67,4 +67,10 @@ json_t *uplift_consent_set(struct uplift *uplift, const char *who, struct slice 
  * forgotten. For the writer. */
 bool consent_forget(struct store_txn *txn, const unsigned char digest[16]);
 
+/* How many records cannot be read, and one more where the number of refusals is not theirs: then
+ * one may be lost. `report` gets one line each. In a write transaction `repair` makes refusals of
+ * those that cannot be read and counts anew. */
+uint64_t consent_damaged(struct store_txn *txn, bool repair,
+                         void (*report)(void *data, const char *line), void *data);
+
 #endif

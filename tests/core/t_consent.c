@@ -348,6 +348,70 @@ static void test_consent__refuses_by_index(void **state)
     end(&place);
 }
 
+/* --- damage ---------------------------------------------------------------------------------- */
+
+static bool break_record(void *data, struct ingest_run *run, struct error *err)
+{
+    struct uplift *uplift = data;
+    unsigned char digest[16];
+    (void)err;
+    customer_digest(uplift, slice_of("broken"), digest);
+    store_put(run->txn, STORE_CONSENT, (struct slice){(const char *)digest, sizeof digest},
+              slice_of("x"));
+    customer_digest(uplift, slice_of("lost"), digest);
+    store_delete(run->txn, STORE_CONSENT, (struct slice){(const char *)digest, sizeof digest});
+    return true;
+}
+
+static void count_line(void *data, const char *line)
+{
+    (void)line;
+    ++*(int *)data;
+}
+
+static bool run_repair(void *data, struct ingest_run *run, struct error *err)
+{
+    (void)err;
+    return consent_damaged(run->txn, true, count_line, data) > 0;
+}
+
+static uint64_t count_damaged(struct uplift *uplift)
+{
+    struct error err = {0};
+    int lines = 0;
+    struct store_txn *txn = store_read(uplift->store, &err);
+    uint64_t found = consent_damaged(txn, false, count_line, &lines);
+    assert_int_equal(lines, found);
+    store_abort(&txn);
+    return found;
+}
+
+/* One that cannot be read is a refusal; one that is gone is noticed. */
+static void test_consent__damage_is_noticed(void **state)
+{
+    (void)state;
+    struct place place;
+    struct error err = {0};
+    int lines = 0;
+    begin(&place);
+    json_decref(record(place.uplift, "broken", true, true));
+    json_decref(record(place.uplift, "lost", false, true));
+    json_decref(record(place.uplift, "third", false, true));
+    json_decref(record(place.uplift, "fourth", true, true));
+    assert_int_equal(count_damaged(place.uplift), 0);
+    assert_true(ingest_call(place.uplift->ingest, break_record, place.uplift, &err));
+    assert_int_equal(count_damaged(place.uplift), 1); /* one refusal more, one less */
+    json_decref(record(place.uplift, "third", true, true));
+    assert_int_equal(send_one_of_each(place.uplift, "broken"), 7);
+    assert_true(ingest_call(place.uplift->ingest, run_repair, &lines, &err));
+    assert_int_equal(count_damaged(place.uplift), 0);
+    reopen(&place, false);
+    assert_int_equal(send_one_of_each(place.uplift, "broken"), 7);
+    json_decref(record(place.uplift, "broken", true, true));
+    assert_false(consent_matters(place.uplift));
+    end(&place);
+}
+
 /* --- decisions ------------------------------------------------------------------------------ */
 
 static const char *decide(struct uplift *uplift, const char *id, bool analytics,
@@ -416,6 +480,7 @@ int main(void)
         cmocka_unit_test(test_consent__keeps_its_time),
         cmocka_unit_test(test_consent__holds_for_events_under_way),
         cmocka_unit_test(test_consent__refuses_by_index),
+        cmocka_unit_test(test_consent__damage_is_noticed),
         cmocka_unit_test(test_consent__without_it_the_control_is_shown),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
