@@ -104,7 +104,7 @@ static void write_metric(struct job *job, struct store_txn *txn)
 static bool reaches_back(const struct job *job)
 {
     const struct experiment *before = job->experiment_before, *after = job->experiment;
-    return before && after && job->at <= atomic_load(&job->uplift->last_event_at) &&
+    return before && after && job->at <= ingest_last_stamp(job->uplift->ingest) &&
            (before->epoch_count != after->epoch_count || before->stopped_at != after->stopped_at);
 }
 

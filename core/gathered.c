@@ -198,6 +198,11 @@ static void figure(json_t *arm, const char *name, const struct sum *sum)
     json_object_set_new(arm, name, json_figure(sum_value(sum)));
 }
 
+static void figure_of_squares(json_t *arm, const char *name, const struct sum *sum)
+{
+    json_object_set_new(arm, name, json_figure(sum_of_squares(sum)));
+}
+
 static json_t *arm_json(const struct metric *metric, const struct tally *t)
 {
     if (metric->kind == METRIC_NPS) {
@@ -217,16 +222,16 @@ static json_t *arm_json(const struct metric *metric, const struct tally *t)
     json_t *arm = json_pack("{s:I}", "n", (json_int_t)t->n);
     figure(arm, "sum", &t->sum);
     if (!binary)
-        figure(arm, "sum_sq", &t->sum_sq);
+        figure_of_squares(arm, "sum_sq", &t->sum_sq);
     if (metric->kind == METRIC_RATIO) {
         figure(arm, "den_sum", &t->den_sum);
-        figure(arm, "den_sum_sq", &t->den_sum_sq);
+        figure_of_squares(arm, "den_sum_sq", &t->den_sum_sq);
         figure(arm, "sum_den", &t->sum_den);
     }
     if (metric->covariate_days > 0) {
         figure(arm, "pre_sum", &t->pre_sum);
         if (!binary)
-            figure(arm, "pre_sum_sq", &t->pre_sum_sq);
+            figure_of_squares(arm, "pre_sum_sq", &t->pre_sum_sq);
         figure(arm, "pre_sum_post", &t->pre_post);
     }
     return arm;

@@ -41,8 +41,8 @@ void gathered_bins_take(struct gathered_bins *bins, struct arena *arena,
     bins->bins[bins->count++] = (struct sketch_bin){
         sketch_bin_low(name->bin),
         sketch_bin_high(name->bin),
-        {(double)t->n, sum_value(&t->sum), sum_value(&t->sum_sq), sum_value(&t->pre_sum),
-         sum_value(&t->pre_sum_sq), sum_value(&t->pre_post)}};
+        {(double)t->n, sum_value(&t->sum), sum_of_squares(&t->sum_sq), sum_value(&t->pre_sum),
+         sum_of_squares(&t->pre_sum_sq), sum_value(&t->pre_post)}};
     last->count++;
 }
 

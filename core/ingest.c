@@ -25,6 +25,11 @@ struct ingest {
     struct ingest_figures figures;
 };
 
+int64_t ingest_last_stamp(const struct ingest *ingest)
+{
+    return atomic_load(&ingest->stamp.stamped);
+}
+
 int64_t ingest_now(const struct ingest *ingest)
 {
     return stamp_now(&ingest->stamp);

@@ -26,6 +26,14 @@ static inline double sum_value(const struct sum *sum)
 {
     return sum->high + sum->low;
 }
+/* The same of a sum of squares. What is left of values that were added and taken away again, which
+ * may be below 0, is nothing: else the variance of values that are all 0 would be something. */
+#define SUM_OF_SQUARES_LEAST 1e-20
+static inline double sum_of_squares(const struct sum *sum)
+{
+    double value = sum_value(sum);
+    return value < SUM_OF_SQUARES_LEAST ? 0 : value;
+}
 
 enum { TALLY_SCORES = 11 };
 

@@ -123,11 +123,13 @@ mkdir -p "$check"
 section "gcc, warnings as errors: build, unit tests, end to end, browser"
 configure_in "$check/gcc" CC=gcc --enable-werror
 point "builds with gcc without a warning" make_in "$check/gcc" all
-# A million customers where nothing slows the server down; fewer in the other sections.
+# A million customers, and hundreds of orders of events, where nothing slows them down; fewer in
+# the other sections.
 UPLIFT_ASSIGN_COUNT=1000000
-export UPLIFT_ASSIGN_COUNT
+UPLIFT_ORDERS=300
+export UPLIFT_ASSIGN_COUNT UPLIFT_ORDERS
 tap_run "gcc" make_in "$check/gcc" -k check
-unset UPLIFT_ASSIGN_COUNT
+unset UPLIFT_ASSIGN_COUNT UPLIFT_ORDERS
 point "installs and uninstalls" install_and_look
 
 section "clang, warnings as errors: build, unit tests"
