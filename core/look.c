@@ -142,16 +142,16 @@ bool look_last(struct store_txn *txn, struct look_of of, int64_t until, struct l
             return false;
         }
     } else {
+        /* To the end, though what is later is not wanted: only then are missing rows noticed. */
         struct store_cursor *cursor = store_walk(txn, STORE_LOOK, key_slice(&prefix), NO_SLICE);
-        while (store_next(cursor, &key, &value)) {
+        for (bool later = false; store_next(cursor, &key, &value);) {
             struct slice rest = value;
             struct error wrong = {0};
-            json_t *summary = read_summary(&rest, &wrong);
-            bool later = taken_at(summary) > until;
+            json_t *summary = later ? NULL : read_summary(&rest, &wrong);
+            later = later || taken_at(summary) > until;
             json_decref(summary);
-            if (later)
-                break;
-            found = value;
+            if (!later)
+                found = value;
         }
         store_walk_end(&cursor);
     }

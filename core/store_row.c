@@ -424,9 +424,9 @@ static int last_row(struct store_txn *txn, enum store_table table, MDB_cursor *c
 }
 
 /* Adds up the group by the checksums as they are stored: cheap, and enough to know that no row is
- * missing. */
+ * missing. *last is the key of its last row. */
 static int group_scan(struct store_txn *txn, MDB_cursor *cursor, struct slice group,
-                      struct store_sum *sum)
+                      struct store_sum *sum, struct store_key *last)
 {
     MDB_val k = val(group), v;
     int code = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
@@ -436,6 +436,10 @@ static int group_scan(struct store_txn *txn, MDB_cursor *cursor, struct slice gr
             return txn_damaged(txn, "a row lies outside of the file");
         if (k.mv_size < group.len || memcmp(k.mv_data, group.ptr, group.len) != 0)
             break;
+        if (k.mv_size > STORE_KEY_MAX)
+            return txn_damaged(txn, "a key is too long");
+        last->len = k.mv_size;
+        memcpy(last->bytes, k.mv_data, k.mv_size);
         sum->rows++;
         sum->mix ^= row_stored_sum(v);
         code = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
@@ -443,20 +447,23 @@ static int group_scan(struct store_txn *txn, MDB_cursor *cursor, struct slice gr
     return code == MDB_NOTFOUND ? 0 : code;
 }
 
-/* That the last row is the last one: nothing else of its group is missing. */
+/* That the row found (or none) is the last one: no row of its group is missing, and the way to it,
+ * by the keys of branches, did not end too early. */
 static bool last_verify(struct store_txn *txn, enum store_table table, MDB_cursor *cursor,
-                        struct slice prefix)
+                        struct slice prefix, struct slice key)
 {
     struct slice group = {prefix.ptr, sum_group(table)};
     struct store_sum found = {0};
+    struct store_key last = {0};
     int code;
     if (group.len == 0 || prefix.len < group.len)
         return true;
-    GUARDED(code, group_scan(txn, cursor, group, &found));
+    GUARDED(code, group_scan(txn, cursor, group, &found, &last));
     if (!txn_note(txn, table, code, 0))
         return false;
     const struct store_sum *sum = sum_at(txn, sum_id(table, group.ptr, group.len));
-    return sum && ((sum->rows == found.rows && sum->mix == found.mix) ||
+    bool is_last = prefix.len > group.len || slice_equal(key_slice(&last), key);
+    return sum && ((sum->rows == found.rows && sum->mix == found.mix && is_last) ||
                    txn_note(txn, table, txn_damaged(txn, "rows are missing"), 0));
 }
 
@@ -471,7 +478,8 @@ bool store_last(struct store_txn *txn, enum store_table table, struct slice pref
         return false;
     GUARDED(code, last_row(txn, table, cursor, prefix, &k, &v));
     bool found = txn_note(txn, table, code, MDB_NOTFOUND);
-    bool whole = !txn->failed && last_verify(txn, table, cursor, prefix);
+    bool whole =
+        !txn->failed && last_verify(txn, table, cursor, prefix, found ? slice(k) : NO_SLICE);
     mdb_cursor_close(cursor);
     if (!found || !whole)
         return false;
