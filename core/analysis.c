@@ -348,7 +348,7 @@ static bool read_past(struct uplift *uplift, const struct gathered *g, struct st
     int64_t as_of = taking->as_of;
     const struct look_of of = {g->present->number, (uint16_t)g->phase};
     (void)uplift;
-    if (!look_last(txn, of, as_of, &taking->look, err))
+    if (!look_last(txn, of, as_of, true, &taking->look, err))
         return err->code != ERROR_NONE ||
                error_set(err, ERROR_NOT_FOUND, "as_of", "no look was taken at or before that time");
     taking->of = of;

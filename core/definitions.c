@@ -423,7 +423,7 @@ static bool heed_advice(struct job *job, struct store_txn *txn, struct error *er
     const struct look_of of = {e->number, e->phase};
     struct error unread = {0};
     struct look look;
-    if (!look_last(txn, of, INT64_MAX, &look, &unread))
+    if (!look_last(txn, of, INT64_MAX, false, &look, &unread))
         return true;
     json_t *advice = advice_of(look.results);
     if (advice &&

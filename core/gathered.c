@@ -111,7 +111,7 @@ bool gathered_read(struct store_txn *txn, struct gathered *g, struct error *err)
     g->day = day_of(g);
     g->tallies = tally_set_new(NULL);
     read_recount(txn, g);
-    if (!look_last(txn, of, INT64_MAX, &g->last, err) && err->code != ERROR_NONE)
+    if (!look_last(txn, of, INT64_MAX, g->recounting, &g->last, err) && err->code != ERROR_NONE)
         return false;
     if (g->recounting)
         return true;

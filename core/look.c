@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* On disk a look is: a version byte; the length of the summary (4 bytes, big-endian) and its JSON;
- * the plain length of the rest (4 bytes) and the rest, {"results", "counted", "made_of"}, as zlib
- * has it. */
+ * two parts as zlib has them, each behind its plain and its packed length (4 bytes each):
+ * {"results", "counted"} without the segments of results, and {"segments", "made_of"}. Running
+ * figures go on from the first, which every answer reads; segments are five sixths of all. In
+ * version 1 (schema 1) there is one part of all, without its packed length. */
 #include "core/look.h"
 
 #include <stdio.h>
@@ -13,7 +15,7 @@
 #include "core/json.h"
 #include "core/when.h"
 
-enum { LOOK_VERSION = 1, LOOK_PLAIN_MAX = 64 << 20 };
+enum { LOOK_VERSION = 2, LOOK_PLAIN_MAX = 64 << 20 };
 
 static struct store_key prefix_of(struct look_of of)
 {
@@ -32,35 +34,53 @@ static struct store_key key_of(struct look_of of, int64_t day_start)
 
 /* --- writing -------------------------------------------------------------------------------- */
 
-static void put_length(unsigned char *out, size_t length)
+static void put_length(struct text *out, size_t length)
 {
+    unsigned char bytes[4];
     for (int i = 0; i < 4; i++)
-        out[i] = (unsigned char)(length >> (24 - 8 * i));
+        bytes[i] = (unsigned char)(length >> (24 - 8 * i));
+    text_add(out, bytes, sizeof bytes);
+}
+
+/* Takes over the JSON. */
+static void pack(struct text *out, json_t *json)
+{
+    char *plain = json_text(json);
+    size_t plain_len = strlen(plain);
+    uLongf packed_len = compressBound(plain_len);
+    unsigned char *packed = xmalloc(packed_len);
+    if (compress2(packed, &packed_len, (const Bytef *)plain, plain_len, Z_DEFAULT_COMPRESSION) !=
+        Z_OK)
+        error_fatal("zlib does not compress");
+    put_length(out, plain_len);
+    put_length(out, packed_len);
+    text_add(out, packed, packed_len);
+    free(packed);
+    free(plain);
+    json_decref(json);
 }
 
 void look_put(struct store_txn *txn, struct look_of of, int64_t day_start, const json_t *summary,
               const struct look *look)
 {
-    json_t *whole = json_pack("{s:O, s:O, s:O*}", "results", look->results, "counted",
-                              look->counted, "made_of", look->made_of);
-    char *plain = json_text(whole), *head = json_text(summary);
-    size_t plain_len = strlen(plain), head_len = strlen(head);
-    uLongf packed_len = compressBound(plain_len);
-    unsigned char *value = xmalloc(9 + head_len + packed_len);
-    value[0] = LOOK_VERSION;
-    put_length(value + 1, head_len);
-    memcpy(value + 5, head, head_len);
-    put_length(value + 5 + head_len, plain_len);
-    if (compress2(value + 9 + head_len, &packed_len, (const Bytef *)plain, plain_len,
-                  Z_DEFAULT_COMPRESSION) != Z_OK)
-        error_fatal("zlib does not compress");
+    static const char version = LOOK_VERSION;
+    json_t *results = json_copy(look->results);
+    json_t *segments = json_incref(json_object_get(results, "segments"));
+    char *head = json_text(summary);
+    struct text value;
+    if (segments) /* null keeps their place: the order of members is part of what was shown */
+        json_object_set_new(results, "segments", json_null());
+    text_init(&value, UINT32_MAX);
+    text_add(&value, &version, 1);
+    put_length(&value, strlen(head));
+    text_puts(&value, head);
+    pack(&value, json_pack("{s:o, s:O}", "results", results, "counted", look->counted));
+    pack(&value, json_pack("{s:o*, s:O*}", "segments", segments, "made_of", look->made_of));
+    must(!value.failed);
     struct store_key key = key_of(of, day_start);
-    store_put(txn, STORE_LOOK, key_slice(&key),
-              (struct slice){(const char *)value, 9 + head_len + packed_len});
-    free(value);
+    store_put(txn, STORE_LOOK, key_slice(&key), (struct slice){value.ptr, value.len});
+    text_release(&value);
     free(head);
-    free(plain);
-    json_decref(whole);
 }
 
 /* --- reading -------------------------------------------------------------------------------- */
@@ -79,15 +99,15 @@ static bool take_length(struct slice *rest, size_t *length)
     return true;
 }
 
-/* The summary, and what follows it in *rest; NULL where it is damaged. New reference. */
-static json_t *read_summary(struct slice *rest, struct error *err)
+/* The summary, and what follows it in *rest with its version; NULL where it is damaged. New
+ * reference. */
+static json_t *read_summary(struct slice *rest, uint8_t *version, struct error *err)
 {
-    uint8_t version;
     size_t len;
     struct error wrong = {0};
     json_t *summary = NULL;
-    if (unkey_u8(rest, &version) && version == LOOK_VERSION && take_length(rest, &len) &&
-        len <= rest->len)
+    if (unkey_u8(rest, version) && *version >= 1 && *version <= LOOK_VERSION &&
+        take_length(rest, &len) && len <= rest->len)
         summary = json_parse(rest->ptr, len, &wrong);
     if (!summary) {
         damaged(err);
@@ -107,34 +127,62 @@ static int64_t taken_at(const json_t *summary)
     return at;
 }
 
-static bool unpack(struct slice rest, struct look *out, struct error *err)
+/* The next part; NULL where it is damaged. New reference. */
+static json_t *unpack(struct slice *rest, uint8_t version)
 {
-    size_t len;
+    size_t len, packed = 0;
     struct error wrong = {0};
-    if (!take_length(&rest, &len) || len > LOOK_PLAIN_MAX)
-        return damaged(err);
+    if (!take_length(rest, &len) || len > LOOK_PLAIN_MAX ||
+        (version > 1 && !take_length(rest, &packed)) || packed > rest->len)
+        return NULL;
+    if (version == 1)
+        packed = rest->len;
     char *plain = xmalloc(len + 1);
     uLongf plain_len = len;
-    json_t *whole = NULL;
-    if (uncompress((Bytef *)plain, &plain_len, (const Bytef *)rest.ptr, rest.len) == Z_OK &&
+    json_t *json = NULL;
+    if (uncompress((Bytef *)plain, &plain_len, (const Bytef *)rest->ptr, packed) == Z_OK &&
         plain_len == len)
-        whole = json_parse(plain, len, &wrong);
+        json = json_parse(plain, len, &wrong);
     free(plain);
-    out->results = json_incref(json_object_get(whole, "results"));
-    out->counted = json_incref(json_object_get(whole, "counted"));
-    out->made_of = json_incref(json_object_get(whole, "made_of"));
-    json_decref(whole);
-    if (json_is_object(out->results) && json_is_object(out->counted))
+    rest->ptr += packed;
+    rest->len -= packed;
+    return json;
+}
+
+/* What lies in the second part. False where it is damaged. */
+static bool unpack_rest(struct slice *rest, uint8_t version, struct look *out)
+{
+    json_t *more = unpack(rest, version);
+    json_t *segments = json_object_get(more, "segments");
+    bool good = json_is_object(more) && rest->len == 0;
+    if (segments)
+        json_object_set(out->results, "segments", segments);
+    out->made_of = json_incref(json_object_get(more, "made_of"));
+    json_decref(more);
+    return good;
+}
+
+/* `whole`: both parts. */
+static bool unpack_look(struct slice rest, uint8_t version, bool whole, struct look *out,
+                        struct error *err)
+{
+    json_t *running = unpack(&rest, version);
+    *out = (struct look){.results = json_incref(json_object_get(running, "results")),
+                         .counted = json_incref(json_object_get(running, "counted"))};
+    json_decref(running);
+    if (json_is_object(out->results) && json_is_object(out->counted) &&
+        (!whole || version == 1 || unpack_rest(&rest, version, out)))
         return true;
     look_release(out);
     return damaged(err);
 }
 
-bool look_last(struct store_txn *txn, struct look_of of, int64_t until, struct look *out,
-               struct error *err)
+bool look_last(struct store_txn *txn, struct look_of of, int64_t until, bool whole,
+               struct look *out, struct error *err)
 {
     struct store_key prefix = prefix_of(of);
     struct slice key, value, found = NO_SLICE;
+    uint8_t version;
     *out = (struct look){0};
     if (until == INT64_MAX) {
         if (!store_last(txn, STORE_LOOK, key_slice(&prefix), &key, &found)) {
@@ -147,7 +195,7 @@ bool look_last(struct store_txn *txn, struct look_of of, int64_t until, struct l
         for (bool later = false; store_next(cursor, &key, &value);) {
             struct slice rest = value;
             struct error wrong = {0};
-            json_t *summary = later ? NULL : read_summary(&rest, &wrong);
+            json_t *summary = later ? NULL : read_summary(&rest, &version, &wrong);
             later = later || taken_at(summary) > until;
             json_decref(summary);
             if (!later)
@@ -157,8 +205,8 @@ bool look_last(struct store_txn *txn, struct look_of of, int64_t until, struct l
     }
     if (!store_healthy(txn, err) || !found.ptr)
         return false;
-    json_t *summary = read_summary(&found, err);
-    bool ok = summary && unpack(found, out, err);
+    json_t *summary = read_summary(&found, &version, err);
+    bool ok = summary && unpack_look(found, version, whole, out, err);
     json_decref(summary);
     return ok;
 }
@@ -181,11 +229,12 @@ json_t *look_summaries(struct store_txn *txn, struct look_of of, int64_t until, 
 {
     struct store_key prefix = prefix_of(of);
     struct slice key, value;
+    uint8_t version;
     json_t *list = json_array();
     bool ok = true;
     struct store_cursor *cursor = store_walk(txn, STORE_LOOK, key_slice(&prefix), NO_SLICE);
     while (ok && store_next(cursor, &key, &value)) {
-        json_t *summary = read_summary(&value, err);
+        json_t *summary = read_summary(&value, &version, err);
         ok = summary != NULL;
         if (ok && taken_at(summary) <= until)
             json_array_append(list, summary);
@@ -205,12 +254,13 @@ static bool visit_row(struct slice key, struct slice value,
 {
     struct look_of of = {0};
     struct look look;
+    uint8_t version;
     uint64_t day_start = 0;
     if (!unkey_u32(&key, &of.experiment) || !unkey_u16(&key, &of.phase) ||
         !unkey_u64(&key, &day_start))
         return damaged(err);
-    json_t *summary = read_summary(&value, err);
-    bool ok = summary && unpack(value, &look, err);
+    json_t *summary = read_summary(&value, &version, err);
+    bool ok = summary && unpack_look(value, version, true, &look, err);
     if (ok) {
         ok = visit(data, of, (int64_t)day_start, summary, &look);
         look_release(&look);
@@ -240,8 +290,9 @@ static bool is_whole(struct slice value)
 {
     struct error err = {0};
     struct look look;
-    json_t *summary = read_summary(&value, &err);
-    bool whole = summary && unpack(value, &look, &err);
+    uint8_t version;
+    json_t *summary = read_summary(&value, &version, &err);
+    bool whole = summary && unpack_look(value, version, true, &look, &err);
     if (whole)
         look_release(&look);
     json_decref(summary);

@@ -35,10 +35,11 @@ struct look {
 void look_put(struct store_txn *txn, struct look_of of, int64_t day_start, const json_t *summary,
               const struct look *look);
 
-/* The last look taken at or before `until` (ms; INT64_MAX: the last of all). False where there is
- * none, or with *err where it is damaged. */
-bool look_last(struct store_txn *txn, struct look_of of, int64_t until, struct look *out,
-               struct error *err);
+/* The last look taken at or before `until` (ms; INT64_MAX: the last of all). Its results come
+ * with `segments` null, and made_of is NULL, unless `whole`, which costs five times as much. False
+ * where there is none, or with *err where it is damaged. */
+bool look_last(struct store_txn *txn, struct look_of of, int64_t until, bool whole,
+               struct look *out, struct error *err);
 void look_release(struct look *look);
 
 /* Whether there is a look of that day. */
