@@ -5,6 +5,9 @@
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
+
+#include "core/uplift.h"
 
 bool folder_make(char folder[FOLDER_MAX])
 {
@@ -22,4 +25,11 @@ static int remove_one(const char *path, const struct stat *info, int type, struc
 bool folder_remove(const char *folder)
 {
     return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS) == 0;
+}
+
+bool folder_settled(struct uplift *uplift)
+{
+    for (int i = 0; i < 6000 && atomic_load(&uplift->rebuild.running) > 0; i++)
+        usleep(5000);
+    return atomic_load(&uplift->rebuild.running) == 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A folder for a store that lives as long as a test. */
+/* A folder for a store that lives as long as a test, and waiting until the store is at rest. */
 #ifndef UPLIFT_TESTS_CORE_FOLDER_H
 #define UPLIFT_TESTS_CORE_FOLDER_H
 
@@ -11,5 +11,9 @@
 bool folder_make(char folder[FOLDER_MAX]);
 /* Removes it with all that is in it. */
 bool folder_remove(const char *folder);
+
+struct uplift;
+/* Waits until nothing is counted anew any more; false where that does not come. */
+bool folder_settled(struct uplift *uplift);
 
 #endif

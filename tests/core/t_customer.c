@@ -274,9 +274,7 @@ static void call(struct uplift *uplift,
 static void wait_for_rebuild(struct uplift *uplift)
 {
     rebuild_start(uplift);
-    for (int i = 0; i < 4000 && atomic_load(&uplift->rebuild.running) > 0; i++)
-        usleep(5000);
-    assert_int_equal(atomic_load(&uplift->rebuild.running), 0);
+    assert_true(folder_settled(uplift));
 }
 
 /* --- tests ---------------------------------------------------------------------------------- */

@@ -444,8 +444,7 @@ static void assert_checked(struct uplift *uplift)
 {
     struct error err = {0};
     uint64_t differences = 1;
-    for (int i = 0; i < 1000 && atomic_load(&uplift->rebuild.running) > 0; i++)
-        usleep(10000);
+    assert_true(folder_settled(uplift));
     struct store_txn *txn = store_read(uplift->store, &err);
     struct catalog *catalog = catalog_acquire(&uplift->catalog);
     assert_true(ledger_check(txn, catalog, show, NULL, NULL, &differences, &err));

@@ -339,9 +339,7 @@ static void amend_metric(struct uplift *uplift, const char *name, int days)
                                "binary", "event", "order", "window_days", days);
     made(uplift_metric_amend(uplift, &change, slice_of("buy"), metric, &err));
     json_decref(metric);
-    for (int i = 0; i < 1000 && atomic_load(&uplift->rebuild.running) > 0; i++)
-        usleep(10000);
-    assert_int_equal(atomic_load(&uplift->rebuild.running), 0);
+    assert_true(folder_settled(uplift));
 }
 
 static void test_look__another_metric_begins_anew(void **state)
@@ -383,8 +381,7 @@ static void test_look__a_larger_family_takes_nothing_back(void **state)
             made(uplift_metric_create(uplift, &change, metric, &err));
         }
         made(uplift_experiment_patch(uplift, &change, slice_of("exp"), patch, &err));
-        for (int i = 0; i < 1000 && atomic_load(&uplift->rebuild.running) > 0; i++)
-            usleep(10000);
+        assert_true(folder_settled(uplift));
         look(uplift);
         now += 1000;
         json_t *results = results_at(uplift, -1);
