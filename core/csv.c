@@ -49,6 +49,7 @@ static int fold_line_end(struct csv *csv, int c)
     int next = next_byte(csv);
     if (next == '\n')
         return '\n';
+    csv->line++;
     if (next >= 0)
         push_back(csv, next);
     return '\n';

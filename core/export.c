@@ -23,7 +23,8 @@ struct export
     const struct experiment *experiment; /* NULL: all */
     char *buffer, *at;                   /* at: where the next byte goes */
     size_t room;
-    struct slice customer; /* id of the present one; borrowed from the transaction */
+    struct slice customer; /* the id; borrowed from the transaction */
+    uint64_t number;       /* of the customer whose id that is */
     bool wanted;           /* whether anything of the present customer is */
     uint64_t last;         /* number of the last customer */
     uint64_t events;
@@ -284,10 +285,14 @@ static bool write_row(struct export *x, struct slice key, struct slice record)
         return error_set(x->err, ERROR_CORRUPT, NULL, "a key of the table of customers is damaged");
     if (kind == LEDGER_PROFILE) {
         x->customer = record;
+        x->number = customer;
         x->wanted = !x->experiment || is_exposed(x, customer);
         if (x->output->progress && customer % PROGRESS_EVERY == 0)
             x->output->progress(x->output->data, (double)customer / (double)x->last);
     }
+    if (kind == LEDGER_EVENT && x->number != customer) /* not under the id of another */
+        return error_set(x->err, ERROR_CORRUPT, NULL, "customer number %llu has no id",
+                         (unsigned long long)customer);
     return kind != LEDGER_EVENT || !x->wanted || write_event(x, customer, record);
 }
 

@@ -93,6 +93,21 @@ static void test_csv__a_delimiter_in_a_quoted_name_is_not_counted(void **state)
     assert_end(csv);
 }
 
+/* Lines are counted by whatever ends them, so that a bad row is found. */
+static void test_csv__counts_lines_of_every_end(void **state)
+{
+    (void)state;
+    static const char *const ends[] = {"\n", "\r\n", "\r"};
+    for (size_t i = 0; i < 3; i++) {
+        char text[64];
+        snprintf(text, sizeof text, "a,b%s1,2%s%s3,4", ends[i], ends[i], ends[i]);
+        struct csv *csv = open_text(text);
+        assert_row(csv, 2, "1", "2");
+        assert_row(csv, 4, "3", "4");
+        assert_end(csv);
+    }
+}
+
 static void test_csv__reads_quotes_line_ends_and_a_byte_order_mark(void **state)
 {
     (void)state;
@@ -182,6 +197,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_csv__finds_the_delimiter),
         cmocka_unit_test(test_csv__a_delimiter_in_a_quoted_name_is_not_counted),
+        cmocka_unit_test(test_csv__counts_lines_of_every_end),
         cmocka_unit_test(test_csv__reads_quotes_line_ends_and_a_byte_order_mark),
         cmocka_unit_test(test_csv__reads_compressed_files),
         cmocka_unit_test(test_csv__goes_on_behind_a_bad_row),
