@@ -173,7 +173,8 @@ struct load_figures load_run(const struct load *load)
     for (unsigned i = 0; i < load->connections; i++)
         ask(run, &run->lanes[i]);
     double until = run->from + load->seconds;
-    while (load->most ? run->figures.answers < load->most : bench_seconds() < until) {
+    while (load->most ? run->figures.answers < load->most
+                      : run->count < load->least || bench_seconds() < until) {
         int count = epoll_wait(run->epoll, events, 256, 1000);
         for (int i = 0; i < count; i++) {
             struct lane *lane = events[i].data.ptr;

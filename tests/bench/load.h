@@ -15,6 +15,7 @@ struct load {
     unsigned connections;
     double warm, seconds;   /* before figures are taken, and while they are */
     uint64_t most;          /* answers, if not 0: then it ends */
+    uint64_t least;         /* answers after warming up, however long they take */
     const char *path, *key; /* of a POST */
     /* Writes the next body. */
     void (*next)(void *data, struct text *body);
