@@ -4,6 +4,7 @@
 #include "core/uplift.h"
 
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/arena.h"
@@ -155,33 +156,67 @@ static bool check_exposure(const struct event *event, bool again, const struct c
     return true;
 }
 
-/* SDKs put the id among the attributes. */
-static void hide_attribute(struct uplift_events *batch, struct slice id, struct slice hidden,
-                           struct event *event)
+/* Whether a value among the attributes is the id. Of a short number it cannot be told: it is as
+ * often an age. */
+enum { TELLING_DIGITS = 5 };
+
+static bool is_id(const json_t *value, struct slice id)
 {
-    json_t *attributes = json_loadb(event->attributes.ptr, event->attributes.len, 0, NULL), *value;
+    char number[32];
+    if (json_is_string(value))
+        return slice_is(id, json_string_value(value));
+    snprintf(number, sizeof number, "%lld", (long long)json_integer_value(value));
+    return json_is_integer(value) && id.len >= TELLING_DIGITS && slice_is(id, number);
+}
+
+static void hide_within(json_t *values, struct slice id, struct slice hidden)
+{
     const char *name;
-    json_object_foreach(attributes, name, value)
+    json_t *value;
+    size_t i;
+    json_object_foreach(values, name, value)
     {
-        if (json_is_string(value) && slice_is(id, json_string_value(value)))
-            json_string_setn(value, hidden.ptr, hidden.len);
+        if (is_id(value, id))
+            json_object_set_new(values, name, json_stringn(hidden.ptr, hidden.len));
+        else
+            hide_within(value, id, hidden);
     }
+    json_array_foreach(values, i, value)
+    {
+        if (is_id(value, id))
+            json_array_set_new(values, i, json_stringn(hidden.ptr, hidden.len));
+        else
+            hide_within(value, id, hidden);
+    }
+}
+
+/* SDKs put the id among the attributes. */
+static bool hide_attribute(struct uplift_events *batch, struct slice id, struct slice hidden,
+                           struct event *event, struct error *err)
+{
+    json_t *attributes = json_loadb(event->attributes.ptr, event->attributes.len, 0, NULL);
+    hide_within(attributes, id, hidden);
     char *text = json_text(attributes);
-    event->attributes = arena_slice(&batch->arena, slice_of(text));
+    size_t len = strlen(text);
+    if (len <= EVENT_ATTRIBUTES_MAX)
+        event->attributes = arena_slice(&batch->arena, (struct slice){text, len});
     free(text);
     json_decref(attributes);
+    return len <= EVENT_ATTRIBUTES_MAX ||
+           error_set(err, ERROR_INVALID, "attributes",
+                     "are longer than %d bytes with the pseudonym in place of the id",
+                     EVENT_ATTRIBUTES_MAX);
 }
 
 /* Behind this door nothing knows the id. */
-static void hide_customer(struct uplift_events *batch, struct event *event)
+static bool hide_customer(struct uplift_events *batch, struct event *event, struct error *err)
 {
     char room[PSEUDONYM_LENGTH + 1];
     struct slice id = event->customer, hidden = pseudonym_of(batch->uplift->pseudonym, id, room);
     if (hidden.ptr == id.ptr)
-        return;
+        return true;
     event->customer = arena_slice(&batch->arena, hidden);
-    if (event->attributes.len)
-        hide_attribute(batch, id, event->customer, event);
+    return !event->attributes.len || hide_attribute(batch, id, event->customer, event, err);
 }
 
 /* In the order of indexes, whoever refuses. */
@@ -210,8 +245,8 @@ static void parse_events(struct uplift_events *batch, json_t *list)
         bool again = batch->exported && json_object_get(item, "received");
         bool parsed = again ? event_parse_exported(item, now, &batch->arena, event, &err)
                             : event_parse(item, now, &batch->arena, event, &err);
-        if (parsed && check_exposure(event, again, catalog, &err)) {
-            hide_customer(batch, event);
+        if (parsed && check_exposure(event, again, catalog, &err) &&
+            hide_customer(batch, event, &err)) {
             batch->places[batch->count++] = index;
         } else {
             reject(batch, index, &err);

@@ -142,6 +142,48 @@ static void test_pseudonym__no_id_is_on_disk(void **state)
     }
 }
 
+/* Within others, and as a number, as some senders have it. */
+static void test_pseudonym__hides_the_id_wherever_attributes_have_it(void **state)
+{
+    (void)state;
+    struct place place;
+    struct error err = {0};
+    begin(&place);
+    open_place(&place, true);
+    define(place.uplift);
+    json_t *events = json_loads(
+        "[{\"type\": \"exposure\", \"customer\": \"7310042\", \"experiment\": \"exp\", "
+        "\"variant\": \"a\","
+        " \"attributes\": {\"id\": 7310042, \"user\": {\"id\": \"7310042\", \"age\": 42}, \"all\":"
+        " [7310042, [\"7310042\"]]}},"
+        "{\"type\": \"exposure\", \"customer\": \"42\", \"experiment\": \"exp\", \"variant\": "
+        "\"a\","
+        " \"attributes\": {\"age\": 42}}]",
+        0, NULL);
+    send(place.uplift, events, 2);
+    json_t *page = kept(place.uplift, "42");
+    json_t *event = json_array_get(json_object_get(page, "events"), 0);
+    assert_int_equal(
+        json_integer_value(json_object_get(json_object_get(event, "attributes"), "age")), 42);
+    json_decref(page);
+    /* Where it stands too often to be replaced, the event is refused, not the server ended. */
+    json_t *many = json_array();
+    for (int i = 0; i < 900; i++)
+        json_array_append_new(many, json_integer(7310042));
+    events = json_pack("[{s:s, s:s, s:s, s:s, s:{s:o}}]", "type", "exposure", "customer", "7310042",
+                       "experiment", "exp", "variant", "a", "attributes", "all", many);
+    json_t *answer = uplift_events(place.uplift, events, &err);
+    json_decref(events);
+    const char *why = json_string_value(
+        json_object_get(json_array_get(json_object_get(answer, "rejected"), 0), "error"));
+    assert_non_null(why);
+    assert_non_null(strstr(why, "attributes: are longer than"));
+    json_decref(answer);
+    uplift_close(&place.uplift);
+    assert_int_equal(count_in(place.data, "data.mdb", "7310042"), 0);
+    end(&place);
+}
+
 static void test_pseudonym__the_door_may_be_passed_twice(void **state)
 {
     (void)state;
@@ -298,6 +340,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pseudonym__no_id_is_on_disk),
+        cmocka_unit_test(test_pseudonym__hides_the_id_wherever_attributes_have_it),
         cmocka_unit_test(test_pseudonym__the_door_may_be_passed_twice),
         cmocka_unit_test(test_pseudonym__is_known_for_one),
         cmocka_unit_test(test_pseudonym__a_store_takes_only_its_key),
