@@ -26,8 +26,9 @@ static json_t *corrected(json_t *timestamp, int64_t skew)
     int64_t at = 0;
     if (json_is_string(timestamp) && when_parse(slice_of(json_string_value(timestamp)), &at))
         return json_integer(at + skew);
-    if (json_is_integer(timestamp))
-        return json_integer(json_integer_value(timestamp) + skew);
+    at = json_integer_value(timestamp);
+    if (json_is_integer(timestamp) && at >= WHEN_MIN && at <= WHEN_MAX)
+        return json_integer(at + skew);
     return json_incref(timestamp);
 }
 

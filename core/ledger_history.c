@@ -153,7 +153,8 @@ void ledger_seen_digest(const unsigned char secret[32], uint64_t customer,
     text_release(&identity);
 }
 
-/* An event without a time has no key of its own to meet: what was seen is kept for some days. */
+/* An event without a time of its own, or with one that is corrected by the sender's clock, has no
+ * key to meet when it comes again: what was seen is kept for some days. */
 static bool seen_before(struct store_txn *txn, const unsigned char secret[32], uint64_t customer,
                         const struct event *event, const struct text *identity)
 {
@@ -176,7 +177,7 @@ bool ledger_event_key(struct store_txn *txn, const unsigned char secret[32], uin
     unsigned char digest[crypto_shorthash_BYTES];
     identify(event, scratch);
     crypto_shorthash(digest, (const unsigned char *)scratch->ptr, scratch->len, secret);
-    if (!event->timed && seen_before(txn, secret, customer, event, scratch))
+    if ((!event->timed || event->corrected) && seen_before(txn, secret, customer, event, scratch))
         return false;
     *key = ledger_key(customer, LEDGER_EVENT);
     key_u64(key, (uint64_t)event->at);

@@ -28,7 +28,7 @@ size_t ledger_take_out(struct store_txn *txn, enum store_table table, struct sli
 /* Deletes the customer's id, and sees to it that the number is not given again. */
 void ledger_customer_forget(struct store_txn *txn, const unsigned char secret[32], struct slice id,
                             uint64_t customer);
-/* Under which an event without a time is remembered, for LEDGER_SEEN_DAYS. */
+/* Under which an event is remembered, for LEDGER_SEEN_DAYS, whose time does not tell it. */
 void ledger_seen_digest(const unsigned char secret[32], uint64_t customer,
                         const struct event *event, unsigned char digest[16]);
 
@@ -64,7 +64,7 @@ void ledger_customer_create(struct store_txn *txn, const unsigned char digest[16
 void ledger_customer_name(struct store_txn *txn, uint64_t number, struct slice id);
 
 /* The key of an event in the history. False where it was seen before: one without a time of its
- * own has no key to meet. `scratch` is overwritten. */
+ * own, or with a corrected one, has no key to meet. `scratch` is overwritten. */
 bool ledger_event_key(struct store_txn *txn, const unsigned char secret[32], uint64_t customer,
                       const struct event *event, struct text *scratch, struct store_key *key);
 

@@ -68,7 +68,7 @@ bool ledger_units(struct store_txn *txn, uint64_t customer, const struct catalog
 struct rows {
     struct arena arena;
     struct slice keys[LEDGER_AT_ONCE], seen[LEDGER_AT_ONCE]; /* of CUSTOMER and of SEEN */
-    size_t key_count, seen_count;
+    size_t count;
 };
 
 static bool gather_event(struct rows *rows, const unsigned char secret[32], uint64_t customer,
@@ -78,11 +78,10 @@ static bool gather_event(struct rows *rows, const unsigned char secret[32], uint
     unsigned char digest[16];
     if (!event_decode(record, &event))
         return false;
-    rows->keys[rows->key_count++] = arena_slice(&rows->arena, key);
-    if (event.timed)
-        return true;
+    rows->keys[rows->count] = arena_slice(&rows->arena, key);
+    /* Of an event with a time too, which may have been a corrected one. */
     ledger_seen_digest(secret, customer, &event, digest);
-    rows->seen[rows->seen_count++] =
+    rows->seen[rows->count++] =
         arena_slice(&rows->arena, (struct slice){(const char *)digest, sizeof digest});
     return true;
 }
@@ -94,7 +93,7 @@ static bool gather_events(struct rows *rows, struct store_txn *txn, const unsign
     struct store_cursor *cursor = store_walk(txn, STORE_CUSTOMER, key_slice(&prefix), NO_SLICE);
     struct slice key, record;
     bool ok = true;
-    while (ok && rows->key_count < LEDGER_AT_ONCE && store_next(cursor, &key, &record))
+    while (ok && rows->count < LEDGER_AT_ONCE && store_next(cursor, &key, &record))
         ok =
             gather_event(rows, secret, customer, key, record) || damaged("an event", customer, err);
     store_walk_end(&cursor);
@@ -106,14 +105,14 @@ static bool erase_events(struct store_txn *txn, const unsigned char secret[32], 
 {
     struct rows *rows = xcalloc(1, sizeof *rows);
     bool ok = true, more = true;
-    for (*events = 0; ok && more; *events += rows->key_count) {
-        rows->key_count = rows->seen_count = 0;
+    for (*events = 0; ok && more; *events += rows->count) {
+        rows->count = 0;
         ok = gather_events(rows, txn, secret, customer, err);
-        for (size_t i = 0; ok && i < rows->key_count; i++)
+        for (size_t i = 0; ok && i < rows->count; i++) {
             store_delete(txn, STORE_CUSTOMER, rows->keys[i]);
-        for (size_t i = 0; ok && i < rows->seen_count; i++)
             store_delete(txn, STORE_SEEN, rows->seen[i]);
-        more = rows->key_count == LEDGER_AT_ONCE;
+        }
+        more = rows->count == LEDGER_AT_ONCE;
         arena_release(&rows->arena);
     }
     free(rows);

@@ -111,6 +111,7 @@ struct uplift_events {
     struct uplift *uplift;
     struct ingest_job job;
     bool exported;      /* its events come out of an export */
+    bool corrected;     /* their times are corrected by the sender's clock */
     struct arena arena; /* of the events */
     struct event *events;
     size_t *places; /* of each event in what was sent */
@@ -247,6 +248,7 @@ static void parse_events(struct uplift_events *batch, json_t *list)
                             : event_parse(item, now, &batch->arena, event, &err);
         if (parsed && check_exposure(event, again, catalog, &err) &&
             hide_customer(batch, event, &err)) {
+            event->corrected = batch->corrected;
             batch->places[batch->count++] = index;
         } else {
             reject(batch, index, &err);
@@ -255,19 +257,20 @@ static void parse_events(struct uplift_events *batch, json_t *list)
     catalog_release(&batch->uplift->catalog, catalog);
 }
 
-/* How far our clock is ahead of the sender's, by when it says that it sent the body. */
-static bool read_skew(json_t *body, int64_t now, int64_t *skew, struct error *err)
+/* How far our clock is ahead of the sender's, by when it says (*told) that it sent the body. */
+static bool read_skew(json_t *body, int64_t now, int64_t *skew, bool *told, struct error *err)
 {
-    int64_t sent = now;
+    int64_t sent = -1;
     if (json_is_object(body) &&
         !json_read_time(body, JSON_TOP, "sentAt", JSON_OPTIONAL, &sent, err))
         return false;
-    *skew = now - sent;
+    *told = sent >= 0;
+    *skew = *told ? now - sent : 0;
     return true;
 }
 
 /* The events of a body, each in our shape. New reference. */
-static json_t *event_list(json_t *body, int64_t now, struct error *err)
+static json_t *event_list(json_t *body, int64_t now, bool *corrected, struct error *err)
 {
     json_t *batch = json_is_object(body) ? json_object_get(body, "batch") : NULL, *item;
     int64_t skew = 0;
@@ -276,7 +279,7 @@ static json_t *event_list(json_t *body, int64_t now, struct error *err)
         error_set(err, ERROR_INVALID, "batch", "must be an array");
         return NULL;
     }
-    if (batch && !read_skew(body, now, &skew, err))
+    if (batch && !read_skew(body, now, &skew, corrected, err))
         return NULL;
     if (!json_is_array(body) && !json_is_object(body)) {
         error_set(err, ERROR_INVALID, NULL, "must be an array of events or one event");
@@ -297,13 +300,15 @@ static json_t *event_list(json_t *body, int64_t now, struct error *err)
 static struct uplift_events *events_new(struct uplift *uplift, json_t *body, bool exported,
                                         struct error *err)
 {
-    json_t *list = event_list(body, uplift_now(uplift), err);
+    bool corrected = false;
+    json_t *list = event_list(body, uplift_now(uplift), &corrected, err);
     if (!list)
         return NULL;
     size_t room = json_array_size(list);
     struct uplift_events *batch = xcalloc(1, sizeof *batch);
     batch->uplift = uplift;
     batch->exported = exported;
+    batch->corrected = corrected;
     batch->events = xcalloc(room, sizeof *batch->events);
     batch->places = xcalloc(room, sizeof *batch->places);
     batch->duplicates = xcalloc(room, sizeof *batch->duplicates);

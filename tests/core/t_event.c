@@ -302,6 +302,8 @@ static void test_alias__names_of_others(void **state)
     /* What is wrong stays for the parser to name. */
     assert_unaliased("{\"type\": \"outcome\", \"timestamp\": \"soon\", \"colour\": 1}", 3,
                      "{\"type\": \"outcome\", \"at\": \"soon\", \"colour\": 1}");
+    assert_unaliased("{\"type\": \"outcome\", \"timestamp\": 9223372036854775807}", 3,
+                     "{\"type\": \"outcome\", \"at\": 9223372036854775807}");
     assert_unaliased("[1]", 3, "[1]");
 }
 

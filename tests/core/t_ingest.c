@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "core/customer.h"
 #include "core/definitions.h"
 #include "core/ingest.h"
 #include "core/ledger.h"
@@ -403,6 +404,34 @@ static void test_events__of_other_tools_are_taken(void **state)
     uplift_close(&uplift);
 }
 
+/* When it is sent again, its time is corrected by another clock, or by other milliseconds on the
+ * way: it is known by its id. */
+static void test_events__of_other_tools_are_known_when_sent_again(void **state)
+{
+    (void)state;
+    struct uplift *uplift = open_uplift();
+    define(uplift);
+    static const char *const bodies[] = {
+        "{\"sentAt\": 1789999990000, \"batch\": [{\"type\": \"track\", \"event\": \"o\", "
+        "\"userId\":"
+        " \"c\", \"messageId\": \"1\", \"timestamp\": 1789999980000}]}",
+        "{\"sentAt\": 1789999995000, \"batch\": [{\"type\": \"track\", \"event\": \"o\", "
+        "\"userId\":"
+        " \"c\", \"messageId\": \"1\", \"timestamp\": 1789999980000}]}"};
+    assert_answer(uplift, bodies[0], 1, 0, "[]");
+    assert_answer(uplift, bodies[1], 0, 1, "[]");
+    now += WHEN_HOUR;
+    assert_answer(uplift, bodies[0], 0, 1, "[]");
+    assert_answer(uplift, bodies[1], 0, 1, "[]");
+    /* Once erased, it is as new. */
+    struct error err = {0};
+    json_decref(uplift_customer_erase(uplift, "test", slice_of("c"), &err));
+    struct store_txn *txn = store_read(uplift->store, &err);
+    assert_int_equal(store_count(txn, STORE_SEEN), 0);
+    store_abort(&txn);
+    uplift_close(&uplift);
+}
+
 static void test_events__duplicates_of_every_kind(void **state)
 {
     (void)state;
@@ -660,6 +689,7 @@ int main(void)
         each(test_events__refusals_by_index_and_the_others_go_on),
         each(test_events__a_body_that_is_none_is_refused_whole),
         each(test_events__of_other_tools_are_taken),
+        each(test_events__of_other_tools_are_known_when_sent_again),
         each(test_events__duplicates_of_every_kind),
         each(test_rebuild__a_stop_that_reaches_back_counts_anew),
         each(test_rebuild__one_cut_off_is_begun_again),
