@@ -52,10 +52,10 @@ static inline int64_t event_time(const struct event *event)
 }
 
 /* Sets the arrival, which is the time of an event without one of its own. One that came with its
- * arrival keeps it. */
+ * arrival keeps it, unless that is still to come: it would be of an epoch that opens until then. */
 static inline void event_arrive(struct event *event, int64_t when)
 {
-    if (event->told)
+    if (event->told && event->received <= when)
         return;
     event->received = when;
     if (!event->timed)

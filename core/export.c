@@ -102,10 +102,13 @@ static char *put_json_text(char *at, struct slice text)
     return at;
 }
 
-/* The shortest of 15 and 17 digits that reads back the same; whole numbers as such. */
+/* The shortest of 15 and 17 digits that reads back the same; whole numbers as such, but for -0,
+ * which a whole number cannot be. */
 static char *put_number(char *at, double value)
 {
-    if (value == floor(value) && fabs(value) < 1e15 && !(value == 0 && signbit(value)))
+    if (value == 0 && signbit(value))
+        return PUT(at, "-0.0");
+    if (value == floor(value) && fabs(value) < 1e15)
         return at + snprintf(at, NUMBER_MAX, "%lld", (long long)value);
     int len = snprintf(at, NUMBER_MAX, "%.15g", value);
     if (strtod(at, NULL) != value)

@@ -17,6 +17,7 @@
 #include "core/export.h"
 #include "core/intake.h"
 #include "core/json.h"
+#include "core/ledger.h"
 #include "core/uplift.h"
 #include "tests/core/folder.h"
 
@@ -518,6 +519,120 @@ static void test_intake__received_is_not_taken_from_clients(void **state)
     assert_true(folder_remove(folder));
 }
 
+static void show_line(void *data, const char *line)
+{
+    (void)data;
+    print_message("# %s\n", line);
+}
+
+/* The clock of the store that the export is of was ahead of ours. */
+static void test_intake__an_arrival_to_come_is_now(void **state)
+{
+    (void)state;
+    char folder[FOLDER_MAX], text[600];
+    char at[WHEN_TEXT_MAX], received[WHEN_TEXT_MAX];
+    struct error err = {0};
+    struct told told = {.count = 0};
+    struct intake_counts counts;
+    uint64_t differences = 1;
+    assert_true(folder_make(folder));
+    struct uplift *uplift = open_store(folder);
+    define(uplift);
+    now = start + WHEN_HOUR;
+    when_format(now + 6 * WHEN_HOUR, at);
+    when_format(now + 12 * WHEN_HOUR, received);
+    snprintf(text, sizeof text,
+             "{\"type\":\"exposure\",\"customer\":\"c\",\"experiment\":\"zeta\",\"variant\":\"a\","
+             "\"at\":\"%s\",\"received\":\"%s\"}\n"
+             "{\"type\":\"exposure\",\"customer\":\"d\",\"experiment\":\"zeta\",\"variant\":\"a\","
+             "\"received\":\"%s\"}\n",
+             at, received, received);
+    assert_true(take(uplift, text, &told, &counts, &err));
+    assert_int_equal(counts.accepted, 2);
+    now += WHEN_HOUR;
+    json_t *patch = json_pack("{s:f}", "traffic", 1.0);
+    const struct definition_change change = {.who = "test", .at = -1};
+    assert_made(uplift_experiment_patch(uplift, &change, slice_of("zeta"), patch, &err), &err);
+    json_decref(patch);
+    struct store_txn *txn = store_read(uplift->store, &err);
+    struct catalog *catalog = catalog_acquire(&uplift->catalog);
+    assert_true(ledger_check(txn, catalog, show_line, NULL, NULL, &differences, &err));
+    assert_int_equal(differences, 0);
+    catalog_release(&uplift->catalog, catalog);
+    store_abort(&txn);
+    uplift_close(&uplift);
+    assert_true(folder_remove(folder));
+}
+
+/* Sent again after the store was moved, an event without an id is still known, whatever is in it.
+ */
+static void test_export__is_known_when_it_is_sent_again(void **state)
+{
+    (void)state;
+    static const char *const parts[] = {
+        "\"type\":\"outcome\",\"name\":\"order\",\"value\":-0.0",
+        "\"type\":\"outcome\",\"name\":\"order\",\"value\":0",
+        "\"type\":\"outcome\",\"name\":\"order\",\"value\":5e-324",
+        "\"type\":\"outcome\",\"name\":\"order\",\"value\":2.2250738585072011e-308",
+        "\"type\":\"outcome\",\"name\":\"order\",\"value\":-1e10",
+        "\"type\":\"outcome\",\"name\":\"order\",\"value\":9999999999.9999981",
+        "\"type\":\"outcome\",\"name\":\"order\",\"value\":0.1",
+        "\"type\":\"outcome\",\"name\":\"\\ud83d\\ude00\\u007f\\u2028\"",
+        "\"type\":\"outcome\",\"name\":\"=1+1\\r\\n\\\"x\\\",;\\u0001\"",
+        "\"type\":\"outcome\",\"name\":\"  \",\"channel\":\"\"",
+        "\"type\":\"outcome\",\"name\":\"\\ufeffid\",\"channel\":\"\\ufeff\"",
+        "\"type\":\"feedback\",\"survey\":\"nps\",\"score\":0,\"comment\":\"\\r\",\"stage\":"
+        "\"\\\\\"",
+        "\"type\":\"exposure\",\"experiment\":\"zeta\",\"variant\":\"a\",\"attributes\":"
+        "{\"b\":-0.0,\"a\":1e400}",
+        "\"type\":\"exposure\",\"experiment\":\"zeta\",\"variant\":\"a\",\"attributes\":"
+        "{\"b\":-0.0,\"a\":[1.0,10000000000000000000000.0,5e-324,\"\\ud83d\\ude00\\u0001\",null,{}]"
+        "}",
+    };
+    enum { PARTS = sizeof parts / sizeof *parts };
+    for (int csv = 0; csv < 2; csv++) {
+        char from[FOLDER_MAX], to[FOLDER_MAX];
+        struct error err = {0};
+        assert_true(folder_make(from) && folder_make(to));
+        struct uplift *a = open_store(from), *b = open_store(to);
+        define(a);
+        json_t *events = json_array();
+        for (size_t i = 0; i < PARTS; i++) {
+            char event[400];
+            snprintf(event, sizeof event, "{\"customer\":\"c\",\"at\":%lld,%s}",
+                     (long long)start + 1, parts[i]);
+            json_t *item = json_loads(event, 0, NULL);
+            if (item)
+                json_array_append_new(events, item);
+        }
+        now = start + 1000;
+        json_t *first = uplift_events(a, events, &err);
+        uint64_t taken = (uint64_t)json_integer_value(json_object_get(first, "accepted")), count;
+        json_decref(first);
+        assert_true(taken >= PARTS - 2);
+        const struct export_options none = {.from = INT64_MAX};
+        struct text definitions = export_with(a, none, &count);
+        struct told told = {.count = 0};
+        struct intake_counts counts;
+        assert_true(take(b, definitions.ptr, &told, &counts, &err));
+        struct text text = export_with(a, (struct export_options){.csv = csv}, &count);
+        if (csv)
+            take_csv(b, &text, &counts);
+        else
+            assert_true(take(b, text.ptr, &told, &counts, &err));
+        assert_int_equal(counts.accepted, taken);
+        json_t *again = uplift_events(b, events, &err);
+        assert_int_equal(json_integer_value(json_object_get(again, "accepted")), 0);
+        json_decref(again);
+        json_decref(events);
+        text_release(&text);
+        text_release(&definitions);
+        uplift_close(&a);
+        uplift_close(&b);
+        assert_true(folder_remove(from) && folder_remove(to));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -526,6 +641,8 @@ int main(void)
         cmocka_unit_test(test_export__leaves_out_what_is_not_asked_for),
         cmocka_unit_test(test_intake__tells_what_it_refuses),
         cmocka_unit_test(test_intake__received_is_not_taken_from_clients),
+        cmocka_unit_test(test_intake__an_arrival_to_come_is_now),
+        cmocka_unit_test(test_export__is_known_when_it_is_sent_again),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests_name("export", tests, NULL, NULL);
