@@ -69,10 +69,7 @@ static bool in_audience(const struct experiment *experiment, struct slice custom
 static struct assignment choose(const struct experiment *experiment, struct slice customer,
                                 json_t *trace)
 {
-    struct range ranges[EXPERIMENT_VARIANTS_MAX];
-    double weights[EXPERIMENT_VARIANTS_MAX];
-    experiment_weights(experiment, weights);
-    bucket_ranges(experiment->variant_count, experiment->traffic, weights, ranges);
+    const struct range *ranges = experiment->ranges;
     double n = bucket_of(slice_of(experiment->seed), customer);
     int variant = bucket_choose(n, ranges, experiment->variant_count);
     if (trace) {

@@ -22,6 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/bucket.h"
 #include "core/design.h"
 #include "core/error.h"
 #include "core/metric.h"
@@ -89,6 +90,7 @@ struct experiment {
     size_t factor_count;
     struct variant *variants; /* the first is the control */
     size_t variant_count;     /* 2 to EXPERIMENT_VARIANTS_MAX */
+    struct range *ranges;     /* of buckets, per variant, by its weight and the traffic */
     const char **segments;    /* names of attributes */
     size_t segment_count;
     /* Every segment that was ever listed, in the order in which they first were: records on disk

@@ -447,6 +447,14 @@ static bool read_whole(struct experiment *e, json_t *whole, struct error *err)
            read_limits(e, whole, err);
 }
 
+static void find_ranges(struct experiment *e)
+{
+    double weights[EXPERIMENT_VARIANTS_MAX];
+    experiment_weights(e, weights);
+    e->ranges = arena_alloc(&e->private->arena, e->variant_count * sizeof *e->ranges);
+    bucket_ranges(e->variant_count, e->traffic, weights, e->ranges);
+}
+
 /* `present`: with its past and its epochs; else the definition that a phase ended with. */
 static struct experiment *parse(json_t *whole, bool present, struct error *err)
 {
@@ -458,6 +466,7 @@ static struct experiment *parse(json_t *whole, bool present, struct error *err)
         experiment_unref(&e);
         return NULL;
     }
+    find_ranges(e);
     e->json = experiment_write(e);
     return e;
 }
