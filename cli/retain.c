@@ -24,7 +24,7 @@ static bool retain_all(struct uplift *uplift, int64_t days, struct error *err)
 {
     bool ok = true, more = true;
     while (ok && more)
-        ok = retention_keep(uplift, days, 1, &more, err);
+        ok = retention_keep_at_once(uplift, days, 1, &more, err);
     return ok;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The marks in META: S, D and the customer to go on with (0: no pass is under way), 8 bytes each.
- */
+/* The marks in META: S, D, the customer to go on with (0: no pass is under way) and when it was
+ * last asked for, 8 bytes each. */
 #include "core/retention.h"
 
 #include "core/audit.h"
@@ -42,18 +42,20 @@ struct retention retention_of(const struct catalog *catalog, int64_t days, int64
 struct marks {
     int64_t accept_from, keep_from;
     uint64_t next;
+    int64_t asked_at; /* ms; 0: never */
 };
 
 static struct marks read_marks(struct store_txn *txn)
 {
     struct slice value;
-    uint64_t accept_from = 0, keep_from = 0, next = 0;
+    uint64_t accept_from = 0, keep_from = 0, next = 0, asked_at = 0;
     if (store_get(txn, STORE_META, slice_of(marks_name), &value)) {
         unkey_u64(&value, &accept_from);
         unkey_u64(&value, &keep_from);
         unkey_u64(&value, &next);
+        unkey_u64(&value, &asked_at);
     }
-    return (struct marks){(int64_t)accept_from, (int64_t)keep_from, next};
+    return (struct marks){(int64_t)accept_from, (int64_t)keep_from, next, (int64_t)asked_at};
 }
 
 static void write_marks(struct store_txn *txn, const struct marks *marks)
@@ -62,6 +64,7 @@ static void write_marks(struct store_txn *txn, const struct marks *marks)
     key_u64(&value, (uint64_t)marks->accept_from);
     key_u64(&value, (uint64_t)marks->keep_from);
     key_u64(&value, marks->next);
+    key_u64(&value, (uint64_t)marks->asked_at);
     store_put(txn, STORE_META, slice_of(marks_name), key_slice(&value));
 }
 
@@ -83,6 +86,7 @@ struct retention retention_read(struct store_txn *txn, const struct catalog *cat
 struct pass {
     struct uplift *uplift;
     int64_t days;
+    bool at_once;
     bool more;
 };
 
@@ -99,13 +103,29 @@ static void record(const struct pass *pass, struct store_txn *txn, const struct 
     json_decref(is);
 }
 
+/* The time that a pass goes by, or 0. It is that of a day ago at least, when it was asked for
+ * before, so that a clock must be ahead for a day to make anything older than it is. */
+static int64_t time_of_pass(const struct pass *pass, struct store_txn *txn, struct marks *marks)
+{
+    int64_t now = clock_now(&pass->uplift->clock), before = marks->asked_at;
+    if (pass->at_once)
+        return now;
+    if (before > 0 && now >= before && now < before + WHEN_DAY)
+        return 0;
+    marks->asked_at = now;
+    write_marks(txn, marks);
+    return before > 0 && now >= before ? before : 0;
+}
+
 /* Moves the marks on where a pass is due. They alone are written: from the next transaction on
  * nothing can arrive for what the pass then seals. */
 static bool begin(struct pass *pass, struct store_txn *txn, const struct catalog *catalog,
                   struct marks *marks)
 {
-    const struct retention wanted =
-        retention_of(catalog, pass->days, ingest_now(pass->uplift->ingest));
+    int64_t now = time_of_pass(pass, txn, marks);
+    if (now == 0)
+        return false;
+    const struct retention wanted = retention_of(catalog, pass->days, now);
     const struct marks before = *marks;
     if (wanted.keep_from < marks->keep_from + WHEN_DAY || wanted.keep_from <= 0)
         return false;
@@ -154,12 +174,25 @@ static bool run_slice(void *data, struct ingest_run *run, struct error *err)
     return ok && store_healthy(run->txn, err);
 }
 
+static bool keep(struct pass *pass, int slices, bool *more, struct error *err)
+{
+    bool ok = true;
+    pass->more = true;
+    for (int i = 0; ok && pass->more && i < slices; i++)
+        ok = ingest_call(pass->uplift->ingest, run_slice, pass, err);
+    *more = pass->more;
+    return ok;
+}
+
 bool retention_keep(struct uplift *uplift, int64_t days, int slices, bool *more, struct error *err)
 {
-    struct pass pass = {.uplift = uplift, .days = days, .more = true};
-    bool ok = true;
-    for (int i = 0; ok && pass.more && i < slices; i++)
-        ok = ingest_call(uplift->ingest, run_slice, &pass, err);
-    *more = pass.more;
-    return ok;
+    struct pass pass = {.uplift = uplift, .days = days};
+    return keep(&pass, slices, more, err);
+}
+
+bool retention_keep_at_once(struct uplift *uplift, int64_t days, int slices, bool *more,
+                            struct error *err)
+{
+    struct pass pass = {.uplift = uplift, .days = days, .at_once = true};
+    return keep(&pass, slices, more, err);
 }

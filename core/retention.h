@@ -11,6 +11,7 @@
  *
  * The marks S and D are in META and never go back, whatever becomes of N, of metrics or of the
  * clock. A pass over all customers is made when D has moved on by a day, in slices of the writer.
+ * What it drops cannot be had back, so `now` is a time that the clock showed a day ago or earlier.
  */
 #ifndef UPLIFT_CORE_RETENTION_H
 #define UPLIFT_CORE_RETENTION_H
@@ -40,8 +41,12 @@ struct retention retention_read(struct store_txn *txn, const struct catalog *cat
 int64_t retention_accept_from(struct store_txn *txn);
 
 /* Makes up to `slices` slices of the pass that is under way or due, each a transaction of its own;
- * none while figures are counted anew. *more says whether there is more to do. Any thread but the
- * writer. */
+ * none while figures are counted anew. *more says whether there is more to do. To be called daily
+ * at least: a pass goes by the clock as it was a day before, when this was last called, so it drops
+ * nothing for a clock that is ahead for less than a day. Any thread but the writer. */
 bool retention_keep(struct uplift *uplift, int64_t days, int slices, bool *more, struct error *err);
+/* The same by the clock as it is, for an operator who asks for it. */
+bool retention_keep_at_once(struct uplift *uplift, int64_t days, int slices, bool *more,
+                            struct error *err);
 
 #endif

@@ -365,7 +365,7 @@ static void retain(struct uplift *uplift)
 {
     struct error err = {0};
     for (bool more = true; more;)
-        assert_true(retention_keep(uplift, 1, 100, &more, &err));
+        assert_true(retention_keep_at_once(uplift, 1, 100, &more, &err));
 }
 
 /* Their events may be gone; what was counted of them is not. */

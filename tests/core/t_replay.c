@@ -422,7 +422,7 @@ static void test_replay__over_dropped_history(void **state)
     }
     now = start + 80 * WHEN_DAY;
     look();
-    assert_true(retention_keep(uplift, 1, 100, &more, &err));
+    assert_true(retention_keep_at_once(uplift, 1, 100, &more, &err));
     assert_false(more);
     now += WHEN_DAY;
     send_some(100);

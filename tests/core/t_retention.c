@@ -325,7 +325,8 @@ static void retain(struct pair *pair)
     bool more;
     int64_t before = atomic_load(&pair->drops->accept_from), set_back = draw(4) ? 0 : 3 * WHEN_DAY;
     now -= set_back;
-    assert_true(retention_keep(pair->drops, draw(4) ? 1 : 60, 1 + (int)draw(3), &more, &err));
+    assert_true(
+        retention_keep_at_once(pair->drops, draw(4) ? 1 : 60, 1 + (int)draw(3), &more, &err));
     now += set_back;
     assert_true(atomic_load(&pair->drops->accept_from) >= before);
     if (draw(6) == 0) {
@@ -384,7 +385,7 @@ static void test_retention__marks_never_go_back(void **state)
     make_metric(uplift, "{\"key\": \"wide\", \"kind\": \"mean\", \"event\": \"order\","
                         " \"window_days\": 25, \"covariate_days\": 9}");
     now = start + 100 * WHEN_DAY;
-    assert_true(retention_keep(uplift, 60, 10, &more, &err));
+    assert_true(retention_keep_at_once(uplift, 60, 10, &more, &err));
     assert_false(more);
     int64_t from = start + 74 * WHEN_DAY;
     assert_true(atomic_load(&uplift->accept_from) == from);
@@ -392,18 +393,68 @@ static void test_retention__marks_never_go_back(void **state)
     assert_true(uplift_metric_remove(uplift, &anyhow, slice_of("wide"), &err));
     for (int i = 0; i < 3; i++) {
         now += (i == 1 ? -30 : 2) * WHEN_DAY;
-        assert_true(retention_keep(uplift, i == 2 ? 300 : 60, 10, &more, &err));
+        assert_true(retention_keep_at_once(uplift, i == 2 ? 300 : 60, 10, &more, &err));
         assert_true(atomic_load(&uplift->accept_from) == from);
     }
     now = start + 110 * WHEN_DAY;
     /* What is not yet counted anew must not be sealed. */
     bool afresh = false;
     assert_true(ingest_call(uplift->ingest, note, &afresh, &err));
-    assert_true(retention_keep(uplift, 1, 10, &more, &err));
+    assert_true(retention_keep_at_once(uplift, 1, 10, &more, &err));
     assert_true(atomic_load(&uplift->accept_from) == from);
     recount_all(uplift, afresh);
-    assert_true(retention_keep(uplift, 1, 10, &more, &err));
+    assert_true(retention_keep_at_once(uplift, 1, 10, &more, &err));
     assert_true(atomic_load(&uplift->accept_from) == start + 103 * WHEN_DAY);
+    uplift_close(&uplift);
+    assert_true(folder_remove(folder));
+}
+
+/* What the daily pass does at this time of the clock: whether it moves the mark. */
+static bool moves(struct uplift *uplift, int64_t at)
+{
+    struct error err = {0};
+    bool more;
+    int64_t before = atomic_load(&uplift->accept_from);
+    now = at;
+    assert_true(retention_keep(uplift, 60, 100, &more, &err));
+    assert_false(more);
+    return atomic_load(&uplift->accept_from) > before;
+}
+
+static void test_retention__a_clock_ahead_for_a_while_drops_nothing(void **state)
+{
+    (void)state;
+    const int64_t today = start + 100 * WHEN_DAY, year = 365 * WHEN_DAY;
+    char folder[FOLDER_MAX];
+    struct error err = {0};
+    uint64_t customers;
+    assert_true(folder_make(folder));
+    struct uplift *uplift = open_store(folder);
+    define(uplift);
+    now = today;
+    json_t *event =
+        json_pack("{s:s, s:s, s:s}", "type", "outcome", "customer", "c", "name", "order");
+    json_decref(uplift_events(uplift, event, &err));
+    assert_false(moves(uplift, today));
+    assert_false(moves(uplift, today + WHEN_DAY - 1));
+    /* Also where an event is stamped by that clock, and over a restart. */
+    now = today + year;
+    json_object_set_new(event, "id", json_string("ahead"));
+    json_decref(uplift_events(uplift, event, &err));
+    assert_true(moves(uplift, today + year)); /* by the time of yesterday */
+    assert_true(atomic_load(&uplift->accept_from) == today - 48 * WHEN_DAY);
+    assert_false(moves(uplift, today + year + WHEN_HOUR));
+    uplift_close(&uplift);
+    uplift = open_store(folder);
+    for (int day = 1; day < 4; day++)
+        assert_true(moves(uplift, today + day * WHEN_DAY) == (day > 1));
+    assert_true(atomic_load(&uplift->accept_from) == today - 46 * WHEN_DAY);
+    assert_int_equal(events_in(uplift, &customers), 2);
+    /* Ahead for days it is believed. */
+    assert_true(moves(uplift, today + year));
+    assert_true(moves(uplift, today + year + WHEN_DAY));
+    assert_true(atomic_load(&uplift->accept_from) == today + year - 48 * WHEN_DAY);
+    json_decref(event);
     uplift_close(&uplift);
     assert_true(folder_remove(folder));
 }
@@ -443,7 +494,7 @@ static void test_retention__refuses_to_count_anew_what_is_sealed(void **state)
     for (int i = 0; i < 2000 && atomic_load(&uplift->rebuild.running) > 0; i++)
         usleep(5000);
     now = start + (LEAST + 1) * WHEN_DAY;
-    assert_true(retention_keep(uplift, 1, 10, &more, &err));
+    assert_true(retention_keep_at_once(uplift, 1, 10, &more, &err));
     results = results_of(uplift);
     json_t *sealed = json_object_get(results, "sealed");
     char at[WHEN_TEXT_MAX];
@@ -476,6 +527,7 @@ int main(void)
         cmocka_unit_test(test_retention__marks),
         cmocka_unit_test(test_retention__figures_are_those_of_a_store_that_keeps_all),
         cmocka_unit_test(test_retention__marks_never_go_back),
+        cmocka_unit_test(test_retention__a_clock_ahead_for_a_while_drops_nothing),
         cmocka_unit_test(test_retention__refuses_to_count_anew_what_is_sealed),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
