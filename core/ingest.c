@@ -30,9 +30,14 @@ int64_t ingest_last_stamp(const struct ingest *ingest)
     return atomic_load(&ingest->stamp.stamped);
 }
 
-int64_t ingest_now(const struct ingest *ingest)
+int64_t ingest_now(struct ingest *ingest)
 {
     return stamp_now(&ingest->stamp);
+}
+
+bool ingest_doubts_clock(struct ingest *ingest)
+{
+    return leap_doubts(&ingest->stamp.leap);
 }
 
 int64_t ingest_stamp(struct ingest_run *run)

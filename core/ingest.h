@@ -67,7 +67,9 @@ int64_t ingest_stamp(struct ingest_run *run);
 /* The last stamp, of before the start too; 0: none. Any thread. */
 int64_t ingest_last_stamp(const struct ingest *ingest);
 /* stamp_now. Any thread. */
-int64_t ingest_now(const struct ingest *ingest);
+int64_t ingest_now(struct ingest *ingest);
+/* Whether the clock leapt ahead and is not believed yet (leap.h). Any thread. */
+bool ingest_doubts_clock(struct ingest *ingest);
 
 /* Has the writer call `take` between two transactions, with a read transaction and its cut (ms, at
  * or after the clock's time): all that has a stamp at or before the cut is in it, and all that gets

@@ -16,7 +16,7 @@ bool stamp_load(struct stamp *stamp, struct store *store, const struct clock *cl
               error_set(err, ERROR_CORRUPT, NULL, "the stamp of the last arrival is damaged");
     ok = ok && store_healthy(txn, err);
     store_abort(&txn);
-    stamp->clock = *clock;
+    leap_begin(&stamp->leap, clock);
     atomic_store(&stamp->stamped, (int64_t)stamped);
     stamp->cut = (int64_t)cut;
     return ok;
@@ -30,9 +30,9 @@ void stamp_save(const struct stamp *stamp, struct store_txn *txn)
     store_put(txn, STORE_META, slice_of(name), key_slice(&value));
 }
 
-int64_t stamp_now(const struct stamp *stamp)
+int64_t stamp_now(struct stamp *stamp)
 {
-    int64_t now = clock_now(&stamp->clock), stamped = atomic_load(&stamp->stamped);
+    int64_t now = leap_now(&stamp->leap), stamped = atomic_load(&stamp->stamped);
     return now > stamped ? now : stamped;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Stamps of arrival (ms), given by the writer: the clock's time, but never before an earlier stamp,
- * also across restarts and where the clock is set back; and strictly after the cut of every
- * snapshot before it. So what has a stamp at or before a cut is exactly what the snapshot held. */
+ * also across restarts and where the clock is set back, nor at once where it leaps ahead (leap.h);
+ * and strictly after the cut of every snapshot before it. So what has a stamp at or before a cut is
+ * exactly what the snapshot held. */
 #ifndef UPLIFT_CORE_STAMP_H
 #define UPLIFT_CORE_STAMP_H
 
@@ -10,11 +11,12 @@
 #include <stdint.h>
 
 #include "core/error.h"
+#include "core/leap.h"
 #include "core/store.h"
 #include "core/when.h"
 
 struct stamp {
-    struct clock clock;          /* set at load */
+    struct leap leap;            /* the clock */
     atomic_int_fast64_t stamped; /* the last stamp; only the writer changes it */
     int64_t cut;                 /* the writer's: of the last snapshot */
 };
@@ -30,6 +32,6 @@ int64_t stamp_next(struct stamp *stamp);
 /* The cut of a snapshot that is taken now, between two transactions. The writer. */
 int64_t stamp_cut(struct stamp *stamp);
 /* The clock's time, but never before the last stamp. Any thread. */
-int64_t stamp_now(const struct stamp *stamp);
+int64_t stamp_now(struct stamp *stamp);
 
 #endif

@@ -424,6 +424,11 @@ static bool submit(struct uplift *uplift, json_t *body, bool exported,
                    void (*done)(void *data, json_t *answer, const struct error *err), void *data,
                    struct error *err)
 {
+    /* Neither time may be given to what cannot be stamped anew; senders keep it meanwhile. */
+    if (ingest_doubts_clock(uplift->ingest))
+        return error_set(err, ERROR_BUSY, NULL,
+                         "the clock of the server leapt ahead: events are taken again when it is "
+                         "right, or after a quarter of an hour");
     struct uplift_events *batch = events_new(uplift, body, exported, err);
     if (!batch)
         return false;

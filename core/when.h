@@ -24,10 +24,12 @@ bool when_parse(struct slice text, int64_t *out);
 /* Writes "2026-11-02T10:00:00Z", with ".123" where there are milliseconds; returns out. */
 const char *when_format(int64_t when, char out[WHEN_TEXT_MAX]);
 
-/* A source of time. `now` is called by any thread. */
+/* A source of time; its functions are called by any thread. */
 struct clock {
     int64_t (*now)(void *data);
     void *data;
+    /* How many ms passed since whenever, whatever is done to the clock meanwhile; NULL: unknown. */
+    int64_t (*steady)(void *data);
 };
 
 /* The machine's clock. */

@@ -19,7 +19,7 @@ static int64_t fixed_now(void *data)
     return BATCHES_START + 10 * WHEN_DAY;
 }
 
-const struct clock batches_clock = {fixed_now, NULL};
+const struct clock batches_clock = {.now = fixed_now};
 
 struct uplift *batches_open(const char *folder)
 {

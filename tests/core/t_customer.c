@@ -47,7 +47,7 @@ struct place {
 static void open_place(struct place *place)
 {
     struct error err = {0};
-    place->uplift = uplift_open(place->folder, &(struct clock){fixed_now, NULL}, &err);
+    place->uplift = uplift_open(place->folder, &(struct clock){.now = fixed_now}, &err);
     assert_string_equal(err.message, "");
 }
 

@@ -28,7 +28,7 @@ static int64_t fixed_now(void *data)
     return NOW;
 }
 
-static const struct clock fixed_clock = {fixed_now, NULL};
+static const struct clock fixed_clock = {.now = fixed_now};
 static const struct definition_change anyhow = {.who = "test", .version = 0, .at = -1};
 
 struct place {

@@ -31,7 +31,7 @@ static int64_t fixed_now(void *data)
     return now;
 }
 
-static const struct clock fixed_clock = {fixed_now, NULL};
+static const struct clock fixed_clock = {.now = fixed_now};
 
 static int make_folder(void **state)
 {

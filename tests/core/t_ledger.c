@@ -29,7 +29,7 @@ static int64_t fixed_now(void *data)
     return now;
 }
 
-static const struct clock fixed_clock = {fixed_now, NULL};
+static const struct clock fixed_clock = {.now = fixed_now};
 static uint32_t seed;
 
 static uint32_t draw(uint32_t below)

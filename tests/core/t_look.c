@@ -31,7 +31,7 @@ static int64_t told_now(void *data)
     return now;
 }
 
-static const struct clock told_clock = {told_now, NULL};
+static const struct clock told_clock = {.now = told_now};
 
 static struct uplift *open_folder(void)
 {

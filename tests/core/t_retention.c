@@ -42,7 +42,7 @@ static uint32_t draw(uint32_t below)
 static struct uplift *open_store(const char *folder)
 {
     struct error err = {0};
-    struct uplift *uplift = uplift_open(folder, &(struct clock){fixed_now, NULL}, &err);
+    struct uplift *uplift = uplift_open(folder, &(struct clock){.now = fixed_now}, &err);
     assert_string_equal(err.message, "");
     return uplift;
 }

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "core/leap.h"
 #include "core/ledger.h"
 #include "core/uplift.h"
 #include "tests/core/folder.h"
@@ -26,7 +27,7 @@ static int64_t fixed_now(void *data)
     return now;
 }
 
-static const struct clock fixed_clock = {fixed_now, NULL};
+static const struct clock fixed_clock = {.now = fixed_now};
 
 static int make_folder(void **state)
 {
@@ -96,6 +97,14 @@ static int64_t latest_arrival(struct uplift *uplift)
     return latest;
 }
 
+static bool nothing(void *data, struct ingest_run *run, struct error *err)
+{
+    (void)data;
+    (void)run;
+    (void)err;
+    return true;
+}
+
 static void test_stamp__never_goes_back(void **state)
 {
     (void)state;
@@ -118,6 +127,78 @@ static void test_stamp__never_goes_back(void **state)
     uplift_close(&uplift);
 }
 
+/* --- a clock that leaps ahead --------------------------------------------------------------- */
+
+static int64_t passed;
+
+static int64_t fixed_steady(void *data)
+{
+    (void)data;
+    return passed;
+}
+
+/* Whether an event with this id is taken, rather than left with its sender. */
+static bool takes(struct uplift *uplift, const char *id)
+{
+    struct error err = {0};
+    json_t *body = json_pack("{s:s, s:s, s:s, s:s, s:I}", "type", "outcome", "name", "o",
+                             "customer", "c", "id", id, "at", (json_int_t)start);
+    json_t *answer = uplift_events(uplift, body, &err);
+    assert_int_equal(err.code, answer ? ERROR_NONE : ERROR_BUSY);
+    bool taken = answer != NULL;
+    json_decref(answer);
+    json_decref(body);
+    return taken;
+}
+
+static void pass(int64_t by)
+{
+    now += by;
+    passed += by;
+}
+
+static void test_stamp__a_leap_is_doubted_for_a_while(void **state)
+{
+    (void)state;
+    const int64_t year = 365 * WHEN_DAY;
+    const struct clock clock = {.now = fixed_now, .steady = fixed_steady};
+    struct error err = {0};
+    passed = 7000;
+    struct uplift *uplift = uplift_open(folder, &clock, &err);
+    assert_string_equal(err.message, "");
+    pass(50 * WHEN_DAY);
+    assert_true(takes(uplift, "a"));
+    now += LEAP_LEAST; /* a clock that was late is put right */
+    assert_true(takes(uplift, "b"));
+    assert_true(latest_arrival(uplift) == now);
+    /* One minute of next year leaves nothing behind. */
+    int64_t right = now;
+    now += year;
+    for (int i = 0; i < 60; i++) {
+        assert_false(takes(uplift, "c"));
+        assert_true(ingest_doubts_clock(uplift->ingest));
+        assert_true(uplift_now(uplift) == right + i * WHEN_SECOND);
+        pass(WHEN_SECOND);
+    }
+    assert_true(ingest_call(uplift->ingest, nothing, NULL, &err));
+    now -= year;
+    assert_true(takes(uplift, "c"));
+    assert_false(ingest_doubts_clock(uplift->ingest));
+    assert_true(latest_arrival(uplift) == right + 60 * WHEN_SECOND);
+    /* After a long sleep the clock is right, and is believed in the end. */
+    now += year;
+    assert_false(takes(uplift, "d"));
+    pass(LEAP_DOUBT - 1);
+    assert_false(takes(uplift, "d"));
+    pass(1);
+    assert_true(takes(uplift, "d"));
+    assert_true(latest_arrival(uplift) == now);
+    uplift_close(&uplift);
+    uplift = uplift_open(folder, &clock, &err);
+    assert_true(takes(uplift, "e"));
+    uplift_close(&uplift);
+}
+
 /* --- snapshots ------------------------------------------------------------------------------ */
 
 enum { SNAPSHOTS = 40 };
@@ -130,14 +211,6 @@ struct shot {
 static void take(void *data, struct store_txn *txn, int64_t cut)
 {
     *(struct shot *)data = (struct shot){txn, cut};
-}
-
-static bool nothing(void *data, struct ingest_run *run, struct error *err)
-{
-    (void)data;
-    (void)run;
-    (void)err;
-    return true;
 }
 
 /* A cut that was kept with what was made of it holds across a restart, with the clock set back. */
@@ -218,6 +291,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         each(test_stamp__never_goes_back),
+        each(test_stamp__a_leap_is_doubted_for_a_while),
         each(test_stamp__is_later_than_a_cut_before),
         each(test_stamp__tells_what_a_snapshot_held),
     };

@@ -41,7 +41,7 @@ static int64_t told_now(void *data)
     return now;
 }
 
-static const struct clock told_clock = {told_now, NULL};
+static const struct clock told_clock = {.now = told_now};
 
 static uint64_t next_random(void)
 {

@@ -102,7 +102,7 @@ static void test_clock__can_be_replaced(void **state)
 {
     (void)state;
     int64_t at = 12345;
-    struct clock clock = {fixed_now, &at};
+    struct clock clock = {.now = fixed_now, .data = &at};
     assert_true(clock_now(&clock) == 12345);
     at++;
     assert_true(clock_now(&clock) == 12346);

@@ -56,7 +56,7 @@ static int64_t fixed_now(void *data)
     return start + 16 * WHEN_DAY;
 }
 
-static const struct clock fixed_clock = {fixed_now, NULL};
+static const struct clock fixed_clock = {.now = fixed_now};
 
 static struct uplift *open_store(const char *folder)
 {
