@@ -515,12 +515,8 @@ bool gathered_recounted(const struct gathered *g, const struct metric *metric, c
 json_t *gathered_running(const struct gathered *g)
 {
     const json_t *last = g->last.results;
-    if (!last)
-        return json_null();
-    return json_pack("{s:{s:O*, s:O*, s:O*, s:O*}, s:O}", "results", "metrics",
-                     json_object_get(last, "metrics"), "srm", json_object_get(last, "srm"),
-                     "schedule", json_object_get(last, "schedule"), "health",
-                     json_object_get(last, "health"), "counted", g->last.counted);
+    return last ? json_pack("{s:o, s:O}", "results", look_running(last), "counted", g->last.counted)
+                : json_null();
 }
 
 json_t *gathered_counted(const struct gathered *g)

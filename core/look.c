@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* On disk a look is: a version byte; the length of the summary (4 bytes, big-endian) and its JSON;
  * two parts as zlib has them, each behind its plain and its packed length (4 bytes each):
- * {"results", "counted"} without the segments of results, and {"segments", "made_of"}. Running
- * figures go on from the first, which every answer reads; segments are five sixths of all. In
- * version 1 (schema 1) there is one part of all, without its packed length. */
+ * {"results", "counted"} with what look_running leaves of results, and {"results", "made_of"} with
+ * all of them. Running figures go on from the first, which every answer reads and which is a
+ * twentieth of the second. In version 1 (schema 1) there is one part of all, without its packed
+ * length. */
 #include "core/look.h"
 
 #include <stdio.h>
@@ -16,6 +17,43 @@
 #include "core/when.h"
 
 enum { LOOK_VERSION = 2, LOOK_PLAIN_MAX = 64 << 20 };
+
+/* --- what runs on ------------------------------------------------------------------------------
+ */
+
+static const char *const results_members[] = {"as_of", "day",      "experiment", "decision",
+                                              "srm",   "schedule", "health",     NULL};
+static const char *const metric_members[] = {"key", "effect", "method", NULL};
+static const char *const comparison_members[] = {
+    "variant",   "p_value", "interval",    "strata", "drift_since",
+    "restarted", "verdict", "clear_since", "looks",  NULL};
+
+static json_t *members(const json_t *from, const char *const *names)
+{
+    json_t *made = json_object();
+    for (; *names; names++)
+        if (json_object_get(from, *names))
+            json_object_set(made, *names, json_object_get(from, *names));
+    return made;
+}
+
+json_t *look_running(const json_t *results)
+{
+    json_t *made = members(results, results_members), *metrics = json_array(), *metric, *row;
+    size_t i, j;
+    json_array_foreach(json_object_get(results, "metrics"), i, metric)
+    {
+        json_t *kept = members(metric, metric_members), *list = json_array();
+        json_array_foreach(json_object_get(metric, "comparisons"), j, row)
+            json_array_append_new(list, members(row, comparison_members));
+        json_object_set_new(kept, "comparisons", list);
+        json_array_append_new(metrics, kept);
+    }
+    json_object_set_new(made, "metrics", metrics);
+    return made;
+}
+
+/* --- writing -------------------------------------------------------------------------------- */
 
 static struct store_key prefix_of(struct look_of of)
 {
@@ -31,8 +69,6 @@ static struct store_key key_of(struct look_of of, int64_t day_start)
     key_u64(&key, (uint64_t)day_start);
     return key;
 }
-
-/* --- writing -------------------------------------------------------------------------------- */
 
 static void put_length(struct text *out, size_t length)
 {
@@ -64,18 +100,15 @@ void look_put(struct store_txn *txn, struct look_of of, int64_t day_start, const
               const struct look *look)
 {
     static const char version = LOOK_VERSION;
-    json_t *results = json_copy(look->results);
-    json_t *segments = json_incref(json_object_get(results, "segments"));
     char *head = json_text(summary);
     struct text value;
-    if (segments) /* null keeps their place: the order of members is part of what was shown */
-        json_object_set_new(results, "segments", json_null());
     text_init(&value, UINT32_MAX);
     text_add(&value, &version, 1);
     put_length(&value, strlen(head));
     text_puts(&value, head);
-    pack(&value, json_pack("{s:o, s:O}", "results", results, "counted", look->counted));
-    pack(&value, json_pack("{s:o*, s:O*}", "segments", segments, "made_of", look->made_of));
+    pack(&value,
+         json_pack("{s:o, s:O}", "results", look_running(look->results), "counted", look->counted));
+    pack(&value, json_pack("{s:O, s:O*}", "results", look->results, "made_of", look->made_of));
     must(!value.failed);
     struct store_key key = key_of(of, day_start);
     store_put(txn, STORE_LOOK, key_slice(&key), (struct slice){value.ptr, value.len});
@@ -149,16 +182,24 @@ static json_t *unpack(struct slice *rest, uint8_t version)
     return json;
 }
 
-/* What lies in the second part. False where it is damaged. */
+/* Whether the second part is as long as it says. */
+static bool fits_rest(struct slice rest)
+{
+    size_t len, packed;
+    return take_length(&rest, &len) && take_length(&rest, &packed) && rest.len == packed;
+}
+
+/* The second part in place of the first's results. False where it is damaged. */
 static bool unpack_rest(struct slice *rest, uint8_t version, struct look *out)
 {
-    json_t *more = unpack(rest, version);
-    json_t *segments = json_object_get(more, "segments");
-    bool good = json_is_object(more) && rest->len == 0;
-    if (segments)
-        json_object_set(out->results, "segments", segments);
-    out->made_of = json_incref(json_object_get(more, "made_of"));
-    json_decref(more);
+    json_t *all = unpack(rest, version), *results = json_object_get(all, "results");
+    bool good = json_is_object(results) && rest->len == 0;
+    if (good) {
+        json_decref(out->results);
+        out->results = json_incref(results);
+    }
+    out->made_of = json_incref(json_object_get(all, "made_of"));
+    json_decref(all);
     return good;
 }
 
@@ -171,7 +212,7 @@ static bool unpack_look(struct slice rest, uint8_t version, bool whole, struct l
                          .counted = json_incref(json_object_get(running, "counted"))};
     json_decref(running);
     if (json_is_object(out->results) && json_is_object(out->counted) &&
-        (!whole || version == 1 || unpack_rest(&rest, version, out)))
+        (version == 1 || (whole ? unpack_rest(&rest, version, out) : fits_rest(rest))))
         return true;
     look_release(out);
     return damaged(err);

@@ -35,8 +35,12 @@ struct look {
 void look_put(struct store_txn *txn, struct look_of of, int64_t day_start, const json_t *summary,
               const struct look *look);
 
-/* The last look taken at or before `until` (ms; INT64_MAX: the last of all). Its results come
- * with `segments` null, and made_of is NULL, unless `whole`, which costs five times as much. False
+/* What of results later ones go on from, a new reference: of each comparison the running figures
+ * and since when what holds; health, schedule and decision. */
+json_t *look_running(const json_t *results);
+
+/* The last look taken at or before `until` (ms; INT64_MAX: the last of all). Its results are those
+ * of look_running, and made_of is NULL, unless `whole`, which costs twenty times as much. False
  * where there is none, or with *err where it is damaged. */
 bool look_last(struct store_txn *txn, struct look_of of, int64_t until, bool whole,
                struct look *out, struct error *err);
