@@ -22,6 +22,24 @@ static const double exact_share = 0.1;
 
 /* --- reading -------------------------------------------------------------------------------- */
 
+/* Adds to the values of segments: to the last one, as variants of a value come one after the other,
+ * or as another row, which sum_values will find. */
+static void take_value(struct gathered *g, const struct tally_name *name, int64_t exposed)
+{
+    struct segment_value *last = g->value_count ? &g->values[g->value_count - 1] : NULL;
+    if (last && slice_equal(last->segment, name->segment) &&
+        slice_equal(last->value, name->value)) {
+        last->exposed += exposed;
+        return;
+    }
+    if (g->value_count == g->value_room) {
+        g->value_room = g->value_room ? 2 * g->value_room : 16;
+        g->values = xrealloc(g->values, g->value_room * sizeof *g->values);
+    }
+    g->values[g->value_count++] = (struct segment_value){
+        arena_slice(&g->arena, name->segment), arena_slice(&g->arena, name->value), exposed};
+}
+
 static bool take(void *data, const struct tally_name *name, const struct tally *tally)
 {
     struct gathered *g = data;
@@ -34,21 +52,16 @@ static bool take(void *data, const struct tally_name *name, const struct tally *
         return true;
     }
     *tally_set_at(g->tallies, name) = *tally;
-    if (!name->segment.len || name->metric != 0)
-        return true;
-    for (size_t i = 0; i < g->value_count; i++)
-        if (slice_equal(g->values[i].segment, name->segment) &&
-            slice_equal(g->values[i].value, name->value)) {
-            g->values[i].exposed += tally->n;
-            return true;
-        }
-    if (g->value_count == g->value_room) {
-        g->value_room = g->value_room ? 2 * g->value_room : 16;
-        g->values = xrealloc(g->values, g->value_room * sizeof *g->values);
-    }
-    g->values[g->value_count++] = (struct segment_value){
-        arena_slice(&g->arena, name->segment), arena_slice(&g->arena, name->value), tally->n};
+    if (name->segment.len && name->metric == 0)
+        take_value(g, name, tally->n);
     return true;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    const struct segment_value *x = a, *y = b;
+    int order = slice_order(x->value, y->value);
+    return order ? order : slice_order(x->segment, y->segment);
 }
 
 static int by_size(const void *a, const void *b)
@@ -56,8 +69,25 @@ static int by_size(const void *a, const void *b)
     const struct segment_value *x = a, *y = b;
     if (x->exposed != y->exposed)
         return x->exposed > y->exposed ? -1 : 1;
-    int order = slice_order(x->value, y->value);
-    return order ? order : slice_order(x->segment, y->segment);
+    return by_value(a, b);
+}
+
+/* One row for each value, whatever the epochs are that it comes from. There may be as many as
+ * customers, so that each may not be compared with every other one. */
+static void sum_values(struct gathered *g)
+{
+    size_t used = 0;
+    if (g->value_count > 1)
+        qsort(g->values, g->value_count, sizeof *g->values, by_value);
+    for (size_t i = 0; i < g->value_count; i++) {
+        if (used > 0 && by_value(&g->values[used - 1], &g->values[i]) == 0)
+            g->values[used - 1].exposed += g->values[i].exposed;
+        else
+            g->values[used++] = g->values[i];
+    }
+    g->value_count = used;
+    if (used > 1)
+        qsort(g->values, used, sizeof *g->values, by_size);
 }
 
 int64_t gathered_elapsed(const struct gathered *g)
@@ -95,8 +125,7 @@ static void read_recount(struct store_txn *txn, struct gathered *g)
 /* After the tallies, and the look before. */
 static void finish(struct gathered *g)
 {
-    if (g->value_count > 1)
-        qsort(g->values, g->value_count, sizeof *g->values, by_size);
+    sum_values(g);
     for (size_t v = 0; v < g->experiment->variant_count; v++)
         g->exposed += gathered_total(g, 0, NULL, v).n;
     g->look_due = gathered_look_due(g);
