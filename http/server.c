@@ -34,12 +34,12 @@ enum {
 };
 
 struct server {
-    struct MHD_Daemon *daemon; /* set at start */
-    struct uplift *uplift;     /* set at start */
-    uint16_t port;             /* set at start */
-    struct limit *limit;       /* set at start */
-    struct watch *watch;       /* set at start */
-    struct streams *streams;   /* set at start */
+    _Atomic(struct MHD_Daemon *) daemon; /* set at start, when requests may have come already */
+    struct uplift *uplift;               /* set at start */
+    uint16_t port;                       /* set at start */
+    struct limit *limit;                 /* set at start */
+    struct watch *watch;                 /* set at start */
+    struct streams *streams;             /* set at start */
     pthread_t ticker;
     double started;         /* set at start */
     struct histogram *took; /* one a route */
@@ -67,7 +67,7 @@ void server_count(struct server *server, int status)
 unsigned server_connections(const struct server *server)
 {
     const union MHD_DaemonInfo *info =
-        MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+        MHD_get_daemon_info(atomic_load(&server->daemon), MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
     return info ? info->num_connections : 0;
 }
 

@@ -137,13 +137,24 @@ configure_in "$check/clang" CC=clang --enable-werror
 point "builds with clang without a warning" make_in "$check/clang" all
 tap_run "clang" make_in "$check/clang" -k check-unit
 
+# Longer under the sanitizers, which are slow.
+UPLIFT_LOAD_SECONDS=10
+export UPLIFT_LOAD_SECONDS
+
 section "AddressSanitizer and UndefinedBehaviorSanitizer: unit tests, end to end"
 configure_in "$check/asan" CC=gcc CFLAGS='-g -O1' --enable-asan
 tap_run "asan" make_in "$check/asan" -k check-memory
 
+# Nothing of these two is about threads.
+UPLIFT_POWER_CUTS=40
+UPLIFT_ORDERS=20
+export UPLIFT_POWER_CUTS UPLIFT_ORDERS
+
 section "ThreadSanitizer: the tests with threads"
 configure_in "$check/tsan" CC=gcc CFLAGS='-g -O1' --enable-tsan
 tap_run "tsan" fixed_layout make -C "$check/tsan" --no-print-directory -j"$jobs" -k check-threads
+
+unset UPLIFT_LOAD_SECONDS UPLIFT_POWER_CUTS UPLIFT_ORDERS
 
 section "make distcheck: the tarball builds, passes its tests, installs, uninstalls"
 configure_in "$check/dist"

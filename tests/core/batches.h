@@ -41,6 +41,9 @@ struct batches_sender {
 /* For pthread_create, or called. Waits in the end until none is in flight. */
 void *batches_send(void *sender);
 
+/* Waits until what a change made due is counted anew. */
+void batches_wait(struct uplift *uplift);
+
 /* What is in the store. `acknowledged` has a byte for each batch, not 0 where it must be there.
  * Prints what is wrong and returns false. `check`: recounts everything too. */
 bool batches_hold(struct uplift *uplift, const unsigned char *acknowledged, bool check);

@@ -65,8 +65,18 @@ static void record(struct disk_step step)
     pthread_mutex_unlock(&lock);
 }
 
+static bool is_recording(void)
+{
+    pthread_mutex_lock(&lock);
+    bool yes = recording;
+    pthread_mutex_unlock(&lock);
+    return yes;
+}
+
 static void record_write(int file, const struct iovec *list, int count, off_t at, size_t len)
 {
+    if (!is_recording())
+        return;
     struct disk_step step = {.kind = DISK_WRITE,
                              .durable = (fcntl(file, F_GETFL) & O_DSYNC) != 0,
                              .at = (uint64_t)at,

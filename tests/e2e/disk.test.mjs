@@ -8,7 +8,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { bin, define, figures, lane, pause, post, serve, until } from './serving.mjs';
+import { bin, define, figures, lane, pause, post, serve, slack, until } from './serving.mjs';
 
 const base = mkdtempSync(join(tmpdir(), 'uplift-disk-'));
 after(() => rmSync(base, { recursive: true, force: true }));
@@ -104,7 +104,7 @@ for (const kind of ['tmpfs', 'ext4'])
         const { status, json } = await server.ask('PATCH', '/v1/experiments/exp', { name: `round ${round}` }, { 'If-Match': '*' });
         assert.ok(status === 507 || status === 200, JSON.stringify(json));
         if (round === 1) { // it starts on a full disk, too
-          assert.deepEqual(await server.stop(), [0, null]);
+          assert.deepEqual(await server.stop(), [0, null], server.text());
           server = await serve(data, { key });
           await goesOn(server);
           assert.equal(await send(server, 500), 507);
@@ -113,7 +113,7 @@ for (const kind of ['tmpfs', 'ext4'])
         assert.equal(await send(server), 200);
         await goesOn(server);
       }
-      assert.deepEqual(await server.stop(), [0, null]);
+      assert.deepEqual(await server.stop(), [0, null], server.text());
       verify(data);
     } finally {
       execFileSync('umount', ['-l', folder]);
@@ -130,11 +130,11 @@ test('a store at its bound refuses writes with 507, and goes on with a larger on
   assert.ok(statuses.every((status) => status === 200 || status === 507), statuses.join());
   assert.ok(statuses.includes(200) && statuses.includes(507), statuses.join());
   await goesOn(server);
-  assert.deepEqual(await server.stop(), [0, null]);
+  assert.deepEqual(await server.stop(), [0, null], server.text());
   server = await serve(folder, { key, options: ['--store-max', '64M'] });
   assert.equal(await send(server, 500), 200);
   await goesOn(server);
-  assert.deepEqual(await server.stop(), [0, null]);
+  assert.deepEqual(await server.stop(), [0, null], server.text());
   verify(folder);
 });
 
@@ -154,7 +154,7 @@ test('a disk that is read-only refuses writes with 503, and takes them when it i
     await until(async () => await send(server) === 200, 'taken');
     assert.match((await server.ask('GET', '/metrics')).text, /^uplift_write_refusing 0$/m);
   }
-  assert.deepEqual(await server.stop(), [0, null]);
+  assert.deepEqual(await server.stop(), [0, null], server.text());
   verify(folder);
 });
 
@@ -173,7 +173,7 @@ test('without file descriptors it answers those it has, rests, and recovers', as
     const answers = await Promise.all(lanes.map((one) => Promise.race([one.answer(), pause(100)])));
     const served = answers.filter((answer) => answer?.status === 200).length;
     assert.ok(served >= 15, `${served} were answered`);
-    assert.ok(share < 0.3, `it uses ${Math.round(100 * share)}% of a processor`);
+    assert.ok(share < 0.3 * slack, `it uses ${Math.round(100 * share)}% of a processor`);
     // Those that have a connection can do all that they ever could.
     const held = lanes.filter((one, i) => answers[i]?.status === 200 && !one.closed());
     for (const one of held.slice(0, 10)) {
@@ -186,6 +186,6 @@ test('without file descriptors it answers those it has, rests, and recovers', as
     await until(async () => (await server.ask('GET', '/healthz').catch(() => ({}))).status === 200, 'answering again');
   }
   assert.equal(await send(server), 200);
-  assert.deepEqual(await server.stop(), [0, null]);
+  assert.deepEqual(await server.stop(), [0, null], server.text());
   verify(folder);
 });

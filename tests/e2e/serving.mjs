@@ -5,6 +5,8 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { connect } from 'node:net';
 
 export const bin = process.env.UPLIFT_BIN;
+// How many times as much memory and time a server with a sanitizer may take.
+export const slack = /__(asan|tsan)_init/.test(readFileSync(bin, 'latin1')) ? 10 : 1;
 
 // Starts `uplift serve` on the folder. Gives {port, key (of a fresh store), url, child, ended: a
 // promise of [code, signal], text(): what it printed, stop(signal), ask()}. `shell`: what is run by
@@ -12,7 +14,7 @@ export const bin = process.env.UPLIFT_BIN;
 export async function serve(folder, { options = [], env = {}, shell = '', key, program = bin } = {}) {
   const line = ['serve', '--data', folder, '--listen', '127.0.0.1:0', ...options];
   const child = spawn('sh', ['-c', `${shell ? `${shell} && ` : ''}exec "$0" "$@"`, program, ...line],
-    { env: { ...process.env, ...env } });
+    { env: { ASAN_OPTIONS: 'quarantine_size_mb=8', ...process.env, ...env } });
   let text = '';
   const ended = new Promise((resolve) => child.on('exit', (code, signal) => resolve([code, signal])));
   child.stderr.on('data', (bytes) => { text += bytes; });

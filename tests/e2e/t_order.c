@@ -24,10 +24,9 @@
 #include "core/definitions.h"
 #include "core/json.h"
 #include "core/ledger.h"
-#include "core/rebuild.h"
-#include "core/recount.h"
 #include "core/study.h"
 #include "core/uplift.h"
+#include "tests/core/batches.h"
 #include "tests/core/compare.h"
 #include "tests/core/folder.h"
 
@@ -298,21 +297,6 @@ static void show(void *data, const char *line)
     print_message("# %s\n", line);
 }
 
-static void wait_for_rebuild(struct uplift *uplift)
-{
-    const struct timespec moment = {.tv_nsec = 200000};
-    struct recount note;
-    for (bool due = true; due;) {
-        struct error err = {0};
-        struct store_txn *txn = store_read(uplift->store, &err);
-        due = txn && recount_read(txn, &note);
-        store_abort(&txn);
-        rebuild_start(uplift);
-        if (due)
-            nanosleep(&moment, NULL);
-    }
-}
-
 static json_t *report_of(json_t *study)
 {
     struct error err = {0};
@@ -342,7 +326,7 @@ static struct outcome read_outcome(struct uplift *uplift)
     struct error err = {0};
     struct outcome out = {.tallies = calloc(TALLIES_MAX, sizeof *out.tallies)};
     uint64_t differences = 1;
-    wait_for_rebuild(uplift);
+    batches_wait(uplift);
     struct store_txn *txn = store_read(uplift->store, &err);
     struct catalog *catalog = catalog_acquire(&uplift->catalog);
     assert_true(tally_each(txn, NO_SLICE, keep, &out, &err));

@@ -218,7 +218,7 @@ static void test_power__a_cut_loses_nothing_that_was_acknowledged(void **state)
         struct image image = disk_at(&synced, open, count);
         write_image(cut, &image, has_name(count));
         free(image.bytes);
-        if (!opens_whole(cut, i % 4 == 0))
+        if (!opens_whole(cut, i % 8 == 0))
             fail_msg("cut %zu after %zu of %zu steps", i, count, step_count);
         from = count;
     }
