@@ -145,11 +145,19 @@ static bool all_may_count_anew(const struct job *job, struct store_txn *txn,
     return ok;
 }
 
+/* What comes after a change is not before it by a clock that is set back. Without a run it is but
+ * looked at. */
+static void set_time(struct job *job, struct ingest_run *run)
+{
+    job->at = job->change->at >= 0 ? job->change->at
+              : run                ? ingest_change(run)
+                                   : uplift_now(job->uplift);
+}
+
 /* Makes the next definition and finds whose figures it changes. In a mere preview txn is NULL. */
 static bool make_next(struct job *job, struct store_txn *txn, const struct catalog *catalog,
                       struct error *err)
 {
-    job->at = job->change->at >= 0 ? job->change->at : uplift_now(job->uplift);
     bool good = job->make(job, txn, catalog, err) && all_may_count_anew(job, txn, catalog, err);
     if (good && reaches_back(job))
         recount_add(&job->due, job->experiment->number);
@@ -160,6 +168,7 @@ static bool job_run(void *data, struct ingest_run *run, struct error *err)
 {
     struct job *job = data;
     struct catalog *catalog = catalog_acquire(&job->uplift->catalog);
+    set_time(job, run);
     bool good = make_next(job, run->txn, catalog, err);
     if (good && (job->experiment || job->experiment_before))
         write_experiment(job, run->txn);
@@ -228,6 +237,7 @@ static void look_first(struct job *job)
 {
     struct error ignored = {0};
     struct catalog *catalog = catalog_acquire(&job->uplift->catalog);
+    set_time(job, NULL);
     bool good = make_next(job, NULL, catalog, &ignored);
     for (size_t i = 0; good && i < catalog_experiment_count(catalog); i++) {
         const struct experiment *experiment = catalog_experiment_at(catalog, i);

@@ -47,6 +47,11 @@ int64_t ingest_stamp(struct ingest_run *run)
     return run->stamp;
 }
 
+int64_t ingest_change(struct ingest_run *run)
+{
+    return stamp_change(&run->ingest->stamp);
+}
+
 /* --- the writer ----------------------------------------------------------------------------- */
 
 /* Takes the next group off the queue: one alone, or shared ones up to GROUP_MAX; one that is larger

@@ -64,6 +64,8 @@ bool ingest_call(struct ingest *ingest,
 
 /* The stamp of what the present transaction writes: one for all of its jobs. */
 int64_t ingest_stamp(struct ingest_run *run);
+/* stamp_change. */
+int64_t ingest_change(struct ingest_run *run);
 /* The last stamp, of before the start too; 0: none. Any thread. */
 int64_t ingest_last_stamp(const struct ingest *ingest);
 /* stamp_now. Any thread. */

@@ -18,6 +18,7 @@
 struct stamp {
     struct leap leap;            /* the clock */
     atomic_int_fast64_t stamped; /* the last stamp; only the writer changes it */
+    atomic_int_fast64_t changed; /* when definitions last changed; only the writer changes it */
     int64_t cut;                 /* the writer's: of the last snapshot */
 };
 
@@ -29,9 +30,11 @@ void stamp_save(const struct stamp *stamp, struct store_txn *txn);
 
 /* The next stamp, for all of a transaction. The writer. */
 int64_t stamp_next(struct stamp *stamp);
+/* The time of a change of definitions, which no later stamp is before: stamp_now. The writer. */
+int64_t stamp_change(struct stamp *stamp);
 /* The cut of a snapshot that is taken now, between two transactions. The writer. */
 int64_t stamp_cut(struct stamp *stamp);
-/* The clock's time, but never before the last stamp. Any thread. */
+/* The clock's time, but never before the last stamp or change. Any thread. */
 int64_t stamp_now(struct stamp *stamp);
 
 #endif

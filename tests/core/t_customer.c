@@ -292,6 +292,8 @@ static json_t *random_events(int round)
  * anew and while they wait for it. */
 static void compare_stores(void)
 {
+    static const char *const phase =
+        "{\"variants\": [{\"key\": \"a\"}, {\"key\": \"b\"}], \"seed\": \"again\"}";
     struct place with, without;
     json_t *rounds[ROUNDS];
     bool never[CUSTOMERS] = {false};
@@ -304,10 +306,7 @@ static void compare_stores(void)
         send(with.uplift, rounds[r], NULL);
         if (r == 2) {
             now += 1000;
-            static const char *const phase =
-                "{\"variants\": [{\"key\": \"a\"}, {\"key\": \"b\"}], \"seed\": \"again\"}";
             step(with.uplift, "exp", STEP_NEW_PHASE, phase);
-            step(without.uplift, "exp", STEP_NEW_PHASE, phase);
         }
         if (r == 3) {
             call(with.uplift, note_rebuild_due);
@@ -338,8 +337,12 @@ static void compare_stores(void)
     }
     now = start;
     for (int r = 0; r < ROUNDS; r++) {
-        now += WHEN_DAY + (r == 3 ? 1000 : 0);
+        now += WHEN_DAY;
         send(without.uplift, rounds[r], never);
+        if (r == 2) {
+            now += 1000;
+            step(without.uplift, "exp", STEP_NEW_PHASE, phase);
+        }
     }
     assert_checked(with.uplift);
     assert_checked(without.uplift);

@@ -12,8 +12,11 @@
 
 #include <cmocka.h>
 
+#include "core/analysis.h"
+#include "core/definitions.h"
 #include "core/leap.h"
 #include "core/ledger.h"
+#include "core/results.h"
 #include "core/uplift.h"
 #include "tests/core/folder.h"
 
@@ -124,6 +127,36 @@ static void test_stamp__never_goes_back(void **state)
     now = start + WHEN_HOUR;
     assert_true(send(uplift, "e", -1));
     assert_true(latest_arrival(uplift) == start + WHEN_HOUR);
+    uplift_close(&uplift);
+}
+
+/* A change of a definition has its moment among the arrivals: who comes after a start was exposed
+ * after it, with the clock set back too. */
+static void test_stamp__what_comes_after_a_start_counts(void **state)
+{
+    (void)state;
+    const struct definition_change change = {.who = "test", .at = -1};
+    struct error err = {0};
+    struct uplift *uplift = open_uplift();
+    json_t *input =
+        json_pack("{s:s, s:[{s:s}, {s:s}]}", "key", "e", "variants", "key", "a", "key", "b");
+    json_decref(uplift_experiment_create(uplift, &change, input, &err));
+    json_decref(input);
+    json_decref(
+        uplift_experiment_transition(uplift, &change, slice_of("e"), STEP_START, NULL, &err));
+    assert_string_equal(err.message, "");
+    uplift_close(&uplift);
+    now = start - WHEN_HOUR;
+    uplift = open_uplift();
+    input = json_pack("{s:s, s:s, s:s, s:s}", "type", "exposure", "customer", "c", "experiment",
+                      "e", "variant", "a");
+    json_decref(uplift_events(uplift, input, &err));
+    json_decref(input);
+    const struct results_options options = {.as_of = -1};
+    json_t *results = analysis_results(uplift, slice_of("e"), &options, &err);
+    assert_string_equal(err.message, "");
+    assert_int_equal(results_exposed(results), 1);
+    json_decref(results);
     uplift_close(&uplift);
 }
 
@@ -291,6 +324,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         each(test_stamp__never_goes_back),
+        each(test_stamp__what_comes_after_a_start_counts),
         each(test_stamp__a_leap_is_doubted_for_a_while),
         each(test_stamp__is_later_than_a_cut_before),
         each(test_stamp__tells_what_a_snapshot_held),
