@@ -28,6 +28,22 @@ static bool write_all(int fd, const char *bytes, size_t len)
     return written == (ssize_t)len && fsync(fd) == 0;
 }
 
+/* The file's name is on disk as well, before the store remembers the key. */
+static bool sync_folder(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = xmalloc(strlen(path) + 2);
+    strcpy(folder, slash ? path : ".");
+    if (slash)
+        folder[slash == path ? 1 : slash - path] = '\0';
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool ok = fd >= 0 && fsync(fd) == 0;
+    if (fd >= 0)
+        close(fd);
+    free(folder);
+    return ok;
+}
+
 static bool make_key(const char *path, struct error *err)
 {
     unsigned char key[KEY];
@@ -38,7 +54,7 @@ static bool make_key(const char *path, struct error *err)
     randombytes_buf(key, sizeof key);
     sodium_bin2hex(text, sizeof text, key, sizeof key);
     text[2 * KEY] = '\n';
-    bool ok = write_all(fd, text, sizeof text) ||
+    bool ok = (write_all(fd, text, sizeof text) && sync_folder(path)) ||
               error_set_errno(err, ERROR_IO, path, "cannot be written");
     close(fd);
     if (!ok)
