@@ -64,17 +64,6 @@ void words_size(const json_t *metric, double value, char out[WORDS_FIGURE])
     size_words(fabs(value), is_relative(metric), word(metric, "unit"), out);
 }
 
-void words_level(const json_t *metric, double value, char out[WORDS_FIGURE])
-{
-    const char *unit = word(metric, "unit");
-    if (strcmp(unit, "share") == 0)
-        snprintf(out, WORDS_FIGURE, "%.2f%%", 100 * value);
-    else if (strcmp(unit, "points") == 0)
-        snprintf(out, WORDS_FIGURE, "%+.1f", value);
-    else
-        snprintf(out, WORDS_FIGURE, "%.4g", value);
-}
-
 void words_count(double value, char out[WORDS_FIGURE])
 {
     char plain[WORDS_FIGURE];

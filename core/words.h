@@ -18,8 +18,6 @@ void words_effect(double value, bool relative, const char *unit, char out[WORDS_
 void words_change(const json_t *metric, const json_t *value, char out[WORDS_FIGURE]);
 /* "2.0%", "1.0 points": the size of a change, without a sign. */
 void words_size(const json_t *metric, double value, char out[WORDS_FIGURE]);
-/* "19.02%", "+31.0", "4.31": what a variant has, by the metric's unit. */
-void words_level(const json_t *metric, double value, char out[WORDS_FIGURE]);
 /* "48,640"; rounded to a whole number. */
 void words_count(double value, char out[WORDS_FIGURE]);
 /* "about 6 to 9 more days", "at least 12 more days" where high is infinite. */
