@@ -32,10 +32,9 @@ static bool write_all(int fd, const char *bytes, size_t len)
 static bool sync_folder(const char *path)
 {
     const char *slash = strrchr(path, '/');
-    char *folder = xmalloc(strlen(path) + 2);
-    strcpy(folder, slash ? path : ".");
-    if (slash)
-        folder[slash == path ? 1 : slash - path] = '\0';
+    size_t len = !slash ? 0 : slash == path ? 1 : (size_t)(slash - path);
+    char *folder = xcalloc(len + 2, 1);
+    memcpy(folder, len ? path : ".", len ? len : 1);
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     bool ok = fd >= 0 && fsync(fd) == 0;
     if (fd >= 0)
