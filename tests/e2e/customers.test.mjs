@@ -215,7 +215,7 @@ function countInFolder(name, words) {
 
 test('with pseudonyms no id is on disk, and everything else is as without', async () => {
   const key = join(folder, 'pseudonyms.key');
-  const ids = ['anna.example@shop.test', 'künde-💶', 'a/b', ...Array.from({ length: 30 }, (_, i) => `customer-number-${i}`)];
+  const ids = ['anna.example@shop.test', 'künde-💶', 'shop/customer/7', ...Array.from({ length: 30 }, (_, i) => `customer-number-${i}`)];
   const shown = {};
   for (const [name, options] of [['hidden', ['--pseudonymise', key]], ['open', []]]) {
     const own = await serve(name, ...options);
