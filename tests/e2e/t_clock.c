@@ -68,7 +68,7 @@ static void send(struct uplift *uplift, uint32_t i, int64_t right)
     }
     json_t *answer = uplift_events(uplift, batch, &err);
     if (!answer || json_integer_value(json_object_get(answer, "accepted")) != 2)
-        fail_msg("%s %s", err.message, answer ? json_dumps(answer, 0) : "");
+        fail_msg("%s, or not accepted", err.message);
     json_decref(answer);
     json_decref(batch);
 }
@@ -132,7 +132,8 @@ static void test_clock__jumps_refuse_and_lose_nothing(void **state)
     int64_t last = 0;
     for (uint32_t i = 0; i < ROUNDS; i++) {
         struct error err = {0};
-        jump();
+        if (i) /* the start of the experiment was told, so only an event holds the clock to it */
+            jump();
         send(uplift, i, atomic_load(&now));
         int64_t stamp = ingest_last_stamp(uplift->ingest);
         assert_true(stamp >= last && uplift_now(uplift) >= stamp);
