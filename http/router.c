@@ -79,7 +79,9 @@ size_t router_decode(char *path)
     char *out = path;
     for (const char *in = path; *in; in++) {
         int high = *in == '%' ? hex_of(in[1]) : -1, low = high < 0 ? -1 : hex_of(in[2]);
-        char c = low < 0 ? *in : (char)(high << 4 | low);
+        char c = *in;
+        if (low >= 0)
+            c = (char)(high << 4 | low);
         if (c == '\0' || c == ROUTER_SLASH)
             c = NO_NAME;
         else if (low >= 0 && c == '/')
