@@ -252,7 +252,8 @@ static bool run(const char *data, const char *pseudonyms, int64_t customers, int
                 struct error *err)
 {
     struct demo demo = {.now = clock_now(&clock_system)};
-    const struct uplift_options open = {.clock = {demo_now, &demo}, .pseudonyms = pseudonyms};
+    const struct uplift_options open = {.clock = {.now = demo_now, .data = &demo},
+                                        .pseudonyms = pseudonyms};
     demo.uplift = uplift_open_with(data, &open, err);
     if (!demo.uplift)
         return false;

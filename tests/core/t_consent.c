@@ -36,7 +36,8 @@ struct place {
 static void open_place(struct place *place, bool required)
 {
     struct error err = {0};
-    const struct uplift_options options = {.clock = {fixed_now, NULL}, .require_consent = required};
+    const struct uplift_options options = {.clock = {.now = fixed_now},
+                                           .require_consent = required};
     place->uplift = uplift_open_with(place->folder, &options, &err);
     assert_string_equal(err.message, "");
 }

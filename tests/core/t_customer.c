@@ -81,8 +81,8 @@ static void begin(struct place *place)
         "{\"key\": \"spend\", \"kind\": \"mean\", \"event\": \"order\", \"covariate_days\": 7}",
         "{\"key\": \"capped\", \"kind\": \"mean\", \"event\": \"order\", \"cap_percentile\": 90}",
         "{\"key\": \"p75\", \"kind\": \"quantile\", \"event\": \"order\", \"quantile\": 0.75}",
-        "{\"key\": \"ratio\", \"kind\": \"ratio\", \"event\": \"order\","
-        " \"denominator\": \"visit\"}",
+        ("{\"key\": \"ratio\", \"kind\": \"ratio\", \"event\": \"order\","
+         " \"denominator\": \"visit\"}"),
         "{\"key\": \"nps\", \"kind\": \"nps\"}"};
     now = start;
     assert_true(folder_make(place->folder));

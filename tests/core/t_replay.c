@@ -87,8 +87,8 @@ static void made(json_t *json, const struct error *err)
 
 static const char *const metrics[] = {
     "{\"key\": \"buy\", \"kind\": \"binary\", \"event\": \"order\", \"covariate_days\": 7}",
-    "{\"key\": \"revenue\", \"kind\": \"mean\", \"event\": \"order\", \"window_days\": 5,"
-    " \"covariate_days\": 3, \"unit_value\": 1}",
+    ("{\"key\": \"revenue\", \"kind\": \"mean\", \"event\": \"order\", \"window_days\": 5,"
+     " \"covariate_days\": 3, \"unit_value\": 1}"),
     "{\"key\": \"capped\", \"kind\": \"mean\", \"event\": \"order\", \"cap_percentile\": 95}",
     "{\"key\": \"median\", \"kind\": \"quantile\", \"event\": \"order\", \"quantile\": 0.5}",
     "{\"key\": \"basket\", \"kind\": \"ratio\", \"event\": \"order\", \"denominator\": \"visit\"}",

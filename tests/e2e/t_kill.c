@@ -55,13 +55,15 @@ static void work_until_killed(uint32_t number, int pipe, bool changes)
     pthread_t thread;
     if (pthread_create(&thread, NULL, batches_send, &sender) != 0)
         error_fatal("cannot start a thread");
-    for (uint32_t i = number; changes; i++) {
+    /* Until it is killed. */
+    if (!changes)
+        pthread_join(thread, NULL);
+    for (uint32_t i = number;; i++) {
         struct error err = {0};
         if (!batches_change(uplift, i, &err))
             error_fatal("the child's change: %s", err.message);
         usleep(draw(20000));
     }
-    pthread_join(thread, NULL);
 }
 
 /* --- the parent ----------------------------------------------------------------------------- */
