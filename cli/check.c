@@ -16,7 +16,8 @@
 
 static const char help[] =
     "Usage: uplift check --data DIR [--repair]\n"
-    "Recomputes every unit and every tally from the history of events and compares.\n"
+    "Recomputes every unit and every tally from the history of events and compares, and reads\n"
+    "every other row that is stored.\n"
     "It is the store of one moment, whether a server runs on it or not. A recount that a\n"
     "crash cut off is finished first; nothing else is changed.\n"
     "Exits 1 where something differs.\n"
@@ -46,8 +47,8 @@ static void progress(void *data, double done)
 }
 
 /* Until the recount is over that uplift_open began again after a crash: its tallies are known to
- * differ until then. */
-static void wait_for_rebuild(struct uplift *uplift)
+ * differ until then. False where it ended before its end. */
+static bool wait_for_rebuild(struct uplift *uplift, struct error *err)
 {
     const struct timespec pause = {.tv_nsec = 10000000};
     struct progress bar;
@@ -58,6 +59,20 @@ static void wait_for_rebuild(struct uplift *uplift)
         nanosleep(&pause, NULL);
     }
     progress_done(&bar);
+    const struct error *failed = &uplift->rebuild.failed;
+    return failed->code == ERROR_NONE ||
+           error_set(err, failed->code, failed->place, "the recount could not go on: %.400s",
+                     failed->message);
+}
+
+/* Of looks and consent each row that cannot be read is told. */
+static bool verify_rows(struct store_txn *txn, struct error *err)
+{
+    bool ok = true;
+    for (enum store_table table = 0; ok && table < STORE_TABLES; table++)
+        if (table != STORE_LOOK && table != STORE_CONSENT)
+            ok = store_verify(txn, table, err);
+    return ok;
 }
 
 static bool check(struct store_txn *txn, const struct catalog *catalog, uint64_t *differences,
@@ -65,12 +80,16 @@ static bool check(struct store_txn *txn, const struct catalog *catalog, uint64_t
 {
     struct outcome outcome = {.shown = 0};
     progress_start(&outcome.progress, "checking");
-    bool ok = ledger_check(txn, catalog, report, progress, &outcome, differences, err);
+    bool ok = ledger_check(txn, catalog, report, progress, &outcome, differences, err) &&
+              verify_rows(txn, err);
     *differences += look_damaged(txn, false, report, &outcome);
     *differences += consent_damaged(txn, false, report, &outcome);
     progress_done(&outcome.progress);
-    printf("%" PRIu64 " customers, %" PRIu64 " differences\n", ledger_customer_count(txn),
-           *differences);
+    if (outcome.shown > SHOWN_MAX)
+        printf("… and %d more like these\n", outcome.shown - SHOWN_MAX);
+    if (ok) /* or nothing was compared to its end */
+        printf("%" PRIu64 " customers, %" PRIu64 " differences\n", ledger_customer_count(txn),
+               *differences);
     return ok;
 }
 
@@ -86,6 +105,8 @@ static bool check_beside(const char *folder, bool *due, uint64_t *differences, s
     bool ok = txn && (*due || (catalog && check(txn, catalog, differences, err)));
     catalog_free(&catalog);
     store_abort(&txn);
+    if (store)
+        store_tell_place(store, err);
     store_close(&store);
     return ok;
 }
@@ -117,12 +138,9 @@ static bool repair(struct uplift *uplift, struct error *err)
     if (!ingest_call(uplift->ingest, begin_repair, &outcome, err))
         return false;
     rebuild_start(uplift);
-    wait_for_rebuild(uplift);
+    bool ok = wait_for_rebuild(uplift, err);
     uplift->rebuild.report = NULL;
-    enum error_code failed = (enum error_code)atomic_load(&uplift->rebuild.failed);
-    if (failed != ERROR_NONE)
-        return error_set(err, failed, NULL, "the recount could not go on: %s", error_words(failed));
-    return ingest_call(uplift->ingest, sum_anew, NULL, err);
+    return ok && ingest_call(uplift->ingest, sum_anew, NULL, err);
 }
 
 /* Opens the folder as its owner, which goes on with a recount that was cut off, and counts afresh
@@ -130,11 +148,12 @@ static bool repair(struct uplift *uplift, struct error *err)
 static bool recount(const char *folder, bool afresh, struct error *err)
 {
     const struct uplift_options open = {.no_customers = true};
-    struct uplift *uplift = uplift_open_with(folder, &open, err);
+    struct uplift *uplift = store_exists(folder, err) ? uplift_open_with(folder, &open, err) : NULL;
     if (!uplift)
         return false;
-    wait_for_rebuild(uplift);
-    bool ok = !afresh || repair(uplift, err);
+    struct error before = {0}; /* what stops a recount may be what is repaired now */
+    bool ok = wait_for_rebuild(uplift, afresh ? &before : err) || afresh;
+    ok = ok && (!afresh || repair(uplift, err));
     uplift_close(&uplift);
     return ok;
 }

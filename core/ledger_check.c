@@ -61,6 +61,33 @@ static bool count_sealed(struct store_txn *txn, struct tally_set *tallies, uint6
     return ok;
 }
 
+/* Gives the first customer from this number on another id where theirs cannot be read: a walk over
+ * the rows before would end there. Its digest leads to the number all the same, so who comes again
+ * is the same customer, and every figure stays. */
+static void mend_id(struct store_txn *txn, uint64_t from,
+                    void (*report)(void *data, const char *line), void *data)
+{
+    struct store_key start = ledger_key(from, 0), profile = {0};
+    struct store_cursor *cursor = store_walk(txn, STORE_CUSTOMER, NO_SLICE, key_slice(&start));
+    struct slice key, id;
+    uint64_t number = 0;
+    uint8_t kind = LEDGER_UNIT;
+    char name[64], line[160];
+    store_walk_damaged(cursor);
+    if (store_next(cursor, &key, &id) && !id.ptr && unkey_u64(&key, &number))
+        unkey_u8(&key, &kind);
+    store_walk_end(&cursor);
+    if (kind != LEDGER_PROFILE)
+        return;
+    profile = ledger_key(number, LEDGER_PROFILE);
+    snprintf(name, sizeof name, "(lost id of number %llu)", (unsigned long long)number);
+    store_put(txn, STORE_CUSTOMER, key_slice(&profile), slice_of(name));
+    snprintf(line, sizeof line, "customer number %llu: the id cannot be read: exports say '%s'",
+             (unsigned long long)number, name);
+    if (report)
+        report(data, line);
+}
+
 bool ledger_customer_afresh(struct store_txn *txn, struct tally_set *tallies, uint64_t customer,
                             const struct catalog *catalog,
                             void (*report)(void *data, const char *line), void *data,
@@ -69,6 +96,8 @@ bool ledger_customer_afresh(struct store_txn *txn, struct tally_set *tallies, ui
     struct store_key units = ledger_key(customer, LEDGER_UNIT),
                      events = ledger_key(customer, LEDGER_EVENT);
     char line[128];
+    mend_id(txn, customer, report, data);
+    mend_id(txn, customer + 1, report, data);
     for (size_t count = AT_ONCE; count == AT_ONCE;) {
         count = ledger_take_out(txn, STORE_CUSTOMER, key_slice(&events), is_unreadable);
         if (count == 0 || !report)
@@ -87,6 +116,7 @@ bool ledger_customer_afresh(struct store_txn *txn, struct tally_set *tallies, ui
 
 struct check {
     struct store_txn *txn;
+    const struct catalog *catalog;
     struct tally_set *recounted;
     void (*report)(void *data, const char *line);
     void *data;
@@ -140,40 +170,51 @@ static bool check_customer(struct check *check, uint64_t customer, const struct 
     return ok;
 }
 
-static void describe(const struct tally_name *name, const char *what, char line[512])
+static const char *variant_word(const struct experiment *experiment, uint8_t variant)
 {
-    char bin[16] = "";
+    if (variant == TALLY_CROSSED)
+        return "in two variants";
+    if (variant == TALLY_SEALED)
+        return "sealed";
+    return experiment && variant < experiment->variant_count ? experiment->variants[variant].key
+                                                             : "unknown";
+}
+
+/* By keys, which an operator knows; "?" where the definition is not there. */
+static void describe(struct check *check, const struct tally_name *name, const char *what)
+{
+    const struct experiment *now = catalog_experiment_numbered(check->catalog, name->experiment);
+    const struct metric *metric = catalog_metric_numbered(check->catalog, name->metric);
+    char bin[24] = "", line[640];
     if (name->bin)
-        snprintf(bin, sizeof bin, "%d", name->bin);
-    snprintf(line, 512,
-             "tally of experiment %u, phase %u, epoch %u, metric %u, %.*s%s%.*s%svariant "
-             "%u%s%s: %s",
-             name->experiment, name->phase, name->epoch, name->metric, (int)name->segment.len,
-             name->segment.ptr, name->segment.len ? " = " : "", (int)name->value.len,
-             name->value.ptr, name->segment.len ? ", " : "", name->variant,
-             name->bin ? ", bin " : "", bin, what);
+        snprintf(bin, sizeof bin, ", bin %d", name->bin);
+    snprintf(line, sizeof line,
+             "experiment %s, phase %u, epoch %u, %s%s, %.*s%s%.*s%svariant %s%s: the tally %s",
+             now ? now->key : "?", name->phase, name->epoch, name->metric ? "metric " : "customers",
+             !name->metric ? ""
+             : metric      ? metric->key
+                           : "?",
+             (int)name->segment.len, name->segment.ptr, name->segment.len ? " = " : "",
+             (int)name->value.len, name->value.ptr, name->segment.len ? ", " : "",
+             variant_word(now ? experiment_in_phase(now, name->phase) : NULL, name->variant), bin,
+             what);
+    differ(check, line);
 }
 
 static bool check_stored(void *data, const struct tally_name *name, const struct tally *tally)
 {
     struct check *check = data;
     struct tally *counted = tally_set_at(check->recounted, name);
-    char line[512];
-    if (!tally_agrees(counted, tally)) {
-        describe(name, "differs from history", line);
-        differ(check, line);
-    }
+    if (!tally_agrees(counted, tally))
+        describe(check, name, "differs from history");
     *counted = (struct tally){0}; /* what is left was not stored */
     return true;
 }
 
 static bool check_left(void *data, const struct tally_name *name, const struct tally *tally)
 {
-    char line[512];
-    if (!tally_is_zero(tally)) {
-        describe(name, "is missing", line);
-        differ(data, line);
-    }
+    if (!tally_is_zero(tally))
+        describe(data, name, "is missing");
     return true;
 }
 
@@ -182,8 +223,11 @@ bool ledger_check(struct store_txn *txn, const struct catalog *catalog,
                   void (*progress)(void *data, double done), void *data, uint64_t *differences,
                   struct error *err)
 {
-    struct check check = {
-        .txn = txn, .recounted = tally_set_new(NULL), .report = report, .data = data};
+    struct check check = {.txn = txn,
+                          .catalog = catalog,
+                          .recounted = tally_set_new(NULL),
+                          .report = report,
+                          .data = data};
     uint64_t last = ledger_last_customer(txn);
     bool ok = true;
     for (uint64_t customer = 1; ok && (customer = ledger_next_customer(txn, customer)) != 0;

@@ -165,7 +165,9 @@ bool ledger_retain(struct store_txn *txn, struct tally_set *tallies, const unsig
     bool events = false;
     if (!look_at_units(&r, &units) || !drop_events(&r, &events))
         return false;
-    if (units == 0 && !events)
-        ledger_customer_forget(txn, secret, ledger_customer_id(txn, customer), customer);
+    struct slice id = ledger_customer_id(txn, customer);
+    /* Not one whose id a repair had to replace: the digest of the true one leads here. */
+    if (units == 0 && !events && ledger_customer_number(txn, secret, id, false) == customer)
+        ledger_customer_forget(txn, secret, id, customer);
     return store_healthy(txn, err);
 }

@@ -359,14 +359,16 @@ uint64_t look_damaged(struct store_txn *txn, bool remove,
     }
     store_walk_end(&cursor);
     for (size_t i = 0; i < count; i++) {
-        char line[128];
+        char line[128], day[WHEN_TEXT_MAX];
         struct slice rest = found[i];
         uint32_t experiment = 0;
         uint16_t phase = 0;
+        uint64_t day_start = 0;
         unkey_u32(&rest, &experiment);
         unkey_u16(&rest, &phase);
-        snprintf(line, sizeof line, "experiment number %u, phase %u: a look is damaged",
-                 (unsigned)experiment, (unsigned)phase);
+        unkey_u64(&rest, &day_start);
+        snprintf(line, sizeof line, "experiment number %u, phase %u: the look of %.10s is damaged",
+                 (unsigned)experiment, (unsigned)phase, when_format((int64_t)day_start, day));
         report(data, line);
         if (remove)
             store_delete(txn, STORE_LOOK, found[i]);

@@ -83,7 +83,7 @@ static void go_on(void *data, const struct error *err)
     if (err->code == ERROR_NONE && !work->over &&
         ingest_submit(work->uplift->ingest, &work->job, &refused))
         return;
-    atomic_store(&rebuild->failed, (uint_fast32_t)err->code);
+    rebuild->failed = *err;
     atomic_store(&rebuild->of, 0);
     atomic_store(&rebuild->done, 0);
     atomic_store(&rebuild->running, 0);

@@ -16,7 +16,7 @@ struct uplift;
 struct rebuild {
     atomic_uint_fast64_t done, of; /* numbers of customers; of 0: none runs */
     atomic_uint_fast32_t running;  /* 1 while one runs */
-    atomic_uint_fast32_t failed;   /* enum error_code of why the last one ended before its end */
+    struct error failed; /* why the last one ended before its end; to be read while none runs */
     /* Told what is found damaged and taken out while counting afresh, by the writer; set before
      * rebuild_start, or NULL. */
     void (*report)(void *data, const char *line);

@@ -82,6 +82,12 @@ static bool fail_txn(const struct store_txn *txn, struct error *err)
     return store_fail(txn->failed, what, err);
 }
 
+void store_tell_place(const struct store *store, struct error *err)
+{
+    if (!err->place[0])
+        error_prefix(err, store->folder);
+}
+
 /* LMDB says EIO of a write that was cut short, which a disk does to the one that fills it. */
 static int cause_of(struct store *store, int code)
 {
@@ -475,6 +481,7 @@ struct store *store_open(const char *folder, size_t map_bytes, struct error *err
         (unlink(part) != 0 && errno != ENOENT && errno != EROFS) ||
         (is_new(store) && !store_make(store, err)) || !open_all(store, err)) {
         error_set(err, ERROR_IO, folder, "cannot be opened");
+        store_tell_place(store, err);
         store_close(&store);
     }
     return store;
@@ -483,9 +490,12 @@ struct store *store_open(const char *folder, size_t map_bytes, struct error *err
 bool store_exists(const char *folder, struct error *err)
 {
     char path[PATH_LENGTH];
-    bool there = (size_t)snprintf(path, sizeof path, "%s/" STORE_FILE, folder) < sizeof path &&
-                 access(path, F_OK) == 0;
-    return there || error_set(err, ERROR_NOT_FOUND, folder, "there is no store");
+    bool fits = (size_t)snprintf(path, sizeof path, "%s/" STORE_FILE, folder) < sizeof path;
+    if (fits && access(path, F_OK) == 0)
+        return true;
+    return fits && errno != ENOENT && errno != ENOTDIR
+               ? error_set_errno(err, ERROR_IO, folder, "cannot be opened")
+               : error_set(err, ERROR_NOT_FOUND, folder, "there is no store");
 }
 
 struct store *store_open_reader(const char *folder, struct error *err)
@@ -494,8 +504,10 @@ struct store *store_open_reader(const char *folder, struct error *err)
     if (!store)
         return NULL;
     store->reader = true;
-    if (!store_exists(folder, err) || !open_readers(store, err) || !open_all(store, err))
+    if (!store_exists(folder, err) || !open_readers(store, err) || !open_all(store, err)) {
+        store_tell_place(store, err);
         store_close(&store);
+    }
     return store;
 }
 
@@ -518,8 +530,10 @@ struct store *store_open_old(const char *folder, uint32_t schema, struct error *
                        STORE_SCHEMA);
     if (ok && (!opening.schema_whole || opening.schema != schema))
         ok = check_schema(&opening, err);
-    if (!ok)
+    if (!ok) {
+        store_tell_place(store, err);
         store_close(&store);
+    }
     return store;
 }
 

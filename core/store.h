@@ -49,6 +49,8 @@ struct store_txn;
 /* Opens the folder, made with mode 0700 where it is new, and locks it against other processes.
  * `map_bytes` bounds the size on disk (0: 1 TiB of addresses, so the disk is the bound). */
 struct store *store_open(const char *folder, size_t map_bytes, struct error *err);
+/* Puts the folder into a set error that names no place. */
+void store_tell_place(const struct store *store, struct error *err);
 /* Whether there is a store in the folder; else ERROR_NOT_FOUND. For commands that make none. */
 bool store_exists(const char *folder, struct error *err);
 /* For reading alone, beside a server that has the folder open, in another process. Of what that
@@ -99,6 +101,9 @@ void store_walk_damaged(struct store_cursor *cursor);
 /* For repair, when the damaged rows of a table were taken out: its sums are those of the rows that
  * are there, though others may have been lost. Fails where a row cannot be read. */
 void store_sums_anew(struct store_txn *txn, enum store_table table);
+/* Reads every row of a table. False with *err at the first one that is not what was written, or
+ * where some are missing. */
+bool store_verify(struct store_txn *txn, enum store_table table, struct error *err);
 /* The last key with this prefix; false where there is none. */
 bool store_last(struct store_txn *txn, enum store_table table, struct slice prefix,
                 struct slice *key, struct slice *value);

@@ -47,7 +47,7 @@ static int copier_make(struct copier *copier, const char *path, size_t map)
 
 int copier_open(struct copier *copier, const char *path, size_t map)
 {
-    *copier = (struct copier){0};
+    *copier = (struct copier){.path = path};
     unlink(path);
     return copier_make(copier, path, map);
 }
@@ -105,6 +105,16 @@ void copier_close(struct copier *copier)
 
 /* --- copies of a snapshot ------------------------------------------------------------------- */
 
+/* The copy could not be written, which is told of its own place: disks may be two. */
+static bool copier_fail(const struct copier *copier, int code, const char *what, struct error *err)
+{
+    if (err->code == ERROR_NONE) {
+        store_fail(code, what, err);
+        error_prefix(err, copier->path);
+    }
+    return false;
+}
+
 static bool copy_table(struct store_txn *txn, struct copier *copier, enum store_table table,
                        struct error *err)
 {
@@ -118,7 +128,8 @@ static bool copy_table(struct store_txn *txn, struct copier *copier, enum store_
             code = copier_put(copier, table, name, stored);
     }
     store_walk_end(&cursor);
-    return (code == 0 || store_fail(code, "cannot write the copy", err)) && store_healthy(txn, err);
+    return (code == 0 || copier_fail(copier, code, "cannot be written", err)) &&
+           store_healthy(txn, err);
 }
 
 static bool copy_rows(struct store_txn *txn, struct copier *copier, struct error *err)
@@ -130,7 +141,7 @@ static bool copy_rows(struct store_txn *txn, struct copier *copier, struct error
     if (!meta)
         return ok && store_healthy(txn, err);
     int code = copier_finish(copier, meta);
-    return code == 0 || store_fail(code, "cannot write the copy", err);
+    return code == 0 || copier_fail(copier, code, "cannot be written", err);
 }
 
 /* A snapshot into a file that is then on disk; on failure it is gone. A copy of full pages is not
@@ -142,9 +153,11 @@ static bool copy_to(struct store *store, const char *path, uint64_t *bytes, stru
     bool ok = txn != NULL;
     if (ok) {
         int code = copier_open(&copier, path, store_map_for(txn->used));
-        ok = (code == 0 || store_fail(code, "cannot make the copy", err)) &&
+        ok = (code == 0 || copier_fail(&copier, code, "cannot be made", err)) &&
              copy_rows(txn, &copier, err);
     }
+    if (!ok)
+        store_tell_place(store, err);
     *bytes = copier.bytes;
     copier_close(&copier);
     store_abort(&txn);

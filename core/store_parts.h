@@ -193,7 +193,8 @@ struct copier {
     MDB_txn *txn;
     MDB_dbi tables[STORE_TABLES];
     MDB_cursor *cursors[STORE_TABLES];
-    size_t pending; /* bytes in the transaction */
+    const char *path; /* borrowed */
+    size_t pending;   /* bytes in the transaction */
     uint64_t bytes;
 };
 

@@ -345,22 +345,28 @@ static bool head_verify(struct store_txn *txn)
             txn_note(txn, STORE_META, txn_damaged(txn, "it is not of the last transaction"), 0));
 }
 
-/* The walk over META compares with the head. */
-static bool meta_verify(struct store_txn *txn)
+static bool table_verify(struct store_txn *txn, enum store_table table)
 {
     struct slice key, value;
-    struct store_cursor *cursor = store_walk(txn, STORE_META, NO_SLICE, NO_SLICE);
+    struct store_cursor *cursor = store_walk(txn, table, NO_SLICE, NO_SLICE);
     while (store_next(cursor, &key, &value))
         ;
     store_walk_end(&cursor);
     return !txn->failed;
 }
 
+bool store_verify(struct store_txn *txn, enum store_table table, struct error *err)
+{
+    return table_verify(txn, table) || store_healthy(txn, err);
+}
+
 bool sums_verify(struct store_txn *txn)
 {
     int code;
     GUARDED(code, txn->store->reader || atomic_load(&txn->store->unsettled) ? 0 : pages_older(txn));
-    bool ok = txn_note(txn, STORE_META, code, 0) && meta_verify(txn) && head_verify(txn);
+    bool ok = txn_note(txn, STORE_META, code, 0) &&
+              table_verify(txn, STORE_META) && /* which compares with the head */
+              head_verify(txn);
     for (enum store_table table = STORE_META + 1; ok && table < STORE_TABLES; table++) {
         uint64_t rows;
         ok = sums_rows(txn, table, NO_SLICE, &rows) &&

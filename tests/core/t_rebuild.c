@@ -397,7 +397,7 @@ static void test_afresh__whatever_is_damaged_and_wherever_it_is_cut_off(void **s
             uplift = open_store();
         rebuild_start(uplift);
         wait_for_end(uplift);
-        assert_int_equal(atomic_load(&uplift->rebuild.failed), ERROR_NONE);
+        assert_int_equal(uplift->rebuild.failed.code, ERROR_NONE);
         assert_int_equal(differences(uplift), 0);
         struct store_txn *txn = store_read(uplift->store, &err);
         struct recount left;

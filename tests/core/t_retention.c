@@ -257,7 +257,7 @@ static void recount_all(struct uplift *uplift, bool afresh)
     rebuild_start(uplift);
     for (int i = 0; i < 2000 && atomic_load(&uplift->rebuild.running) > 0; i++)
         usleep(5000);
-    assert_int_equal(atomic_load(&uplift->rebuild.failed), ERROR_NONE);
+    assert_int_equal(uplift->rebuild.failed.code, ERROR_NONE);
 }
 
 struct erasing {
