@@ -100,6 +100,15 @@ static bool welcome(struct uplift *uplift, const char *address, unsigned port, s
     return true;
 }
 
+static void tell_refusing(const struct error *why)
+{
+    char line[ERROR_LINE_MAX];
+    if (why)
+        fprintf(stderr, "uplift serve: a write was refused: %s\n", error_line(why, line));
+    else
+        fprintf(stderr, "uplift serve: writes go well again\n");
+}
+
 struct expiry {
     struct uplift *uplift;
     struct store_key from; /* where the next look begins */
@@ -162,23 +171,52 @@ static bool compact_when_due(struct uplift *uplift, int64_t hours, struct error 
     return err->code == ERROR_NONE;
 }
 
+static bool keep_house(struct uplift *uplift, int64_t compact_hours, struct expiry *expiry,
+                       struct error *err)
+{
+    rebuild_start(uplift); /* one that a full disk ended goes on */
+    return expire(expiry, err) && keys_save(uplift, err) && analysis_keep_house(uplift, err) &&
+           retain(uplift, err) && compact_when_due(uplift, compact_hours, err);
+}
+
+/* One line where it begins to fail, or fails in another way, and one where it goes well again. */
+static void tell_house(bool ok, const struct error *err, char told[ERROR_LINE_MAX])
+{
+    char line[ERROR_LINE_MAX];
+    if (!ok && strcmp(error_line(err, line), told) != 0)
+        fprintf(stderr, "uplift serve: housekeeping: %s\n", line);
+    else if (ok && *told)
+        fprintf(stderr, "uplift serve: housekeeping goes well again\n");
+    snprintf(told, ERROR_LINE_MAX, "%s", ok ? "" : line);
+}
+
+static void tell_clock(struct uplift *uplift, bool *doubted)
+{
+    bool doubts = ingest_doubts_clock(uplift->ingest);
+    if (doubts != *doubted)
+        fprintf(stderr, "uplift serve: the clock %s\n",
+                doubts ? "leapt ahead: events are refused until it is right or believed"
+                       : "is believed again");
+    *doubted = doubts;
+}
+
 /* Waits for the signal that ends the server, and keeps house meanwhile. */
 static void wait_for_end(struct uplift *uplift, int64_t compact_hours, const sigset_t *signals)
 {
     const struct timespec pause = {.tv_sec = HOUSEKEEPING_SECONDS};
     struct expiry expiry = {.uplift = uplift};
+    char told[ERROR_LINE_MAX] = "";
+    bool doubted = false;
+    atomic_store(&uplift->house_kept_at, uplift_now(uplift)); /* all was done, or comes soon */
     while (sigtimedwait(signals, NULL, &pause) < 0) {
         struct error err = {0};
-        char line[ERROR_LINE_MAX];
-        rebuild_start(uplift); /* one that a full disk ended goes on */
-        if (!expire(&expiry, &err) || !keys_save(uplift, &err) ||
-            !analysis_keep_house(uplift, &err) || !retain(uplift, &err) ||
-            !compact_when_due(uplift, compact_hours, &err)) {
-            atomic_fetch_add(&uplift->house_failed, 1);
-            fprintf(stderr, "uplift serve: housekeeping: %s\n", error_line(&err, line));
-        } else {
+        bool ok = keep_house(uplift, compact_hours, &expiry, &err);
+        if (ok)
             atomic_store(&uplift->house_kept_at, uplift_now(uplift));
-        }
+        else
+            atomic_fetch_add(&uplift->house_failed, 1);
+        tell_house(ok, &err, told);
+        tell_clock(uplift, &doubted);
     }
 }
 
@@ -230,7 +268,7 @@ int serve_command(int argc, char **argv)
     const char *data = NULL, *listen = "127.0.0.1:8080", *store_max = NULL;
     int64_t threads = 0, connections = 2000, timeout = 30, arrive = 60, rate = 100000,
             compact_hours = 24;
-    struct uplift_options open = {.store_max = 0};
+    struct uplift_options open = {.refusing = tell_refusing};
     const struct option_row rows[] = {
         {.name = "data", .kind = OPTION_TEXT, .out = &data, .required = true},
         {.name = "listen", .kind = OPTION_TEXT, .out = &listen},

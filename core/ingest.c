@@ -23,6 +23,9 @@ struct ingest {
     bool stopping;                    /* lock */
     struct stamp stamp;
     struct ingest_figures figures;
+    void (*refusing)(const struct error *why); /* set before the first job */
+    bool told;                                 /* the writer's: that writes fail */
+    int64_t failed_at;                         /* the writer's: histogram_now */
 };
 
 int64_t ingest_last_stamp(const struct ingest *ingest)
@@ -106,6 +109,19 @@ static bool run_together(struct ingest *ingest, struct ingest_job *group, struct
     return ok;
 }
 
+static void tell(struct ingest *ingest, bool failed, const struct error *err)
+{
+    int64_t now = failed || ingest->told ? histogram_now() : 0;
+    bool well = ingest->told && now - ingest->failed_at >= INGEST_WELL * 1000000;
+    if (failed)
+        ingest->failed_at = now;
+    if (failed ? ingest->told : !well)
+        return;
+    ingest->told = failed;
+    if (ingest->refusing)
+        ingest->refusing(failed ? err : NULL);
+}
+
 /* A refusal for what a job asks is not a failure of the store. */
 static bool run_counted(struct ingest *ingest, struct ingest_job *group, struct error *err)
 {
@@ -120,6 +136,8 @@ static bool run_counted(struct ingest *ingest, struct ingest_job *group, struct 
         atomic_fetch_add(&figures->failed, 1);
     if (ok || failed)
         atomic_store(&figures->refusing, failed);
+    if (ok || failed)
+        tell(ingest, failed, err);
     return ok;
 }
 
@@ -284,6 +302,11 @@ bool ingest_snapshot(struct ingest *ingest,
     struct call call = {.err = err, .take = take, .data = data};
     struct ingest_job job = {.run = call_take, .reads = true};
     return wait_for(ingest, &call, &job);
+}
+
+void ingest_tell(struct ingest *ingest, void (*refusing)(const struct error *why))
+{
+    ingest->refusing = refusing;
 }
 
 struct ingest_figures *ingest_figures(struct ingest *ingest)

@@ -83,6 +83,12 @@ bool ingest_snapshot(struct ingest *ingest,
                      void (*take)(void *data, struct store_txn *txn, int64_t cut), void *data,
                      struct error *err);
 
+/* For operators. `refusing` is told, by the writer, when writes begin to fail, with why, and with
+ * NULL when for INGEST_WELL no write has failed: a store that is nearly full refuses one in two.
+ * Before the first job. */
+#define INGEST_WELL (5 * WHEN_SECOND)
+void ingest_tell(struct ingest *ingest, void (*refusing)(const struct error *why));
+
 /* For operators. */
 struct ingest_figures {
     atomic_size_t waiting;       /* weight that waits now */

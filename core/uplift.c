@@ -52,6 +52,19 @@ static bool load_marks(struct uplift *uplift, struct error *err)
     return ok;
 }
 
+static bool load(struct uplift *uplift, const struct uplift_options *options, struct error *err)
+{
+    if (!load_secret(uplift, err) || !keys_load(uplift, err) || !consent_load(uplift, err) ||
+        !pseudonym_open(uplift->store, options->pseudonyms, !options->no_customers,
+                        &uplift->pseudonym, err))
+        return false;
+    uplift->ingest = ingest_start(uplift->store, &uplift->clock, 0, err);
+    if (!uplift->ingest)
+        return false;
+    ingest_tell(uplift->ingest, options->refusing);
+    return definitions_load(uplift, err) && load_marks(uplift, err);
+}
+
 struct uplift *uplift_open_with(const char *folder, const struct uplift_options *options,
                                 struct error *err)
 {
@@ -66,19 +79,14 @@ struct uplift *uplift_open_with(const char *folder, const struct uplift_options 
     if (sodium_init() < 0)
         error_fatal("libsodium does not start");
     uplift->store = store_open(folder, options->store_max, err);
-    if (!uplift->store || !load_secret(uplift, err) || !keys_load(uplift, err) ||
-        !consent_load(uplift, err) ||
-        !pseudonym_open(uplift->store, options->pseudonyms, !options->no_customers,
-                        &uplift->pseudonym, err)) {
-        uplift_close(&uplift);
-        return NULL;
-    }
-    uplift->ingest = ingest_start(uplift->store, &uplift->clock, 0, err);
-    if (!uplift->ingest || !definitions_load(uplift, err) || !load_marks(uplift, err))
-        uplift_close(&uplift);
-    else
+    if (uplift->store && load(uplift, options, err)) {
         rebuild_start(uplift);
-    return uplift;
+        return uplift;
+    }
+    if (uplift->store)
+        store_tell_place(uplift->store, err);
+    uplift_close(&uplift);
+    return NULL;
 }
 
 struct uplift *uplift_open(const char *folder, const struct clock *clock, struct error *err)

@@ -51,7 +51,7 @@ struct uplift {
     atomic_int_fast64_t accept_from;   /* ms: events from before it are refused; 0: none */
     atomic_int_fast64_t last_event_at; /* ms: of whatever experiment; 0: none yet */
     atomic_uint_fast64_t house_failed; /* rounds of housekeeping that did not go well */
-    atomic_int_fast64_t house_kept_at; /* ms: the last one that did; 0: none yet */
+    atomic_int_fast64_t house_kept_at; /* ms: the last one that did, or the start; 0: none */
 };
 
 /* How to open; all zero is the default. */
@@ -62,6 +62,8 @@ struct uplift_options {
     bool require_consent; /* who said nothing has not consented (consent.h) */
     /* The file with the key of pseudonyms; NULL: ids are stored as they come (pseudonym.h). */
     const char *pseudonyms;
+    /* Told when writes begin to fail and when they are taken again (ingest_tell); or NULL. */
+    void (*refusing)(const struct error *why);
     bool no_customers; /* no id goes in or is looked up: a store with pseudonyms needs no key */
 };
 

@@ -154,6 +154,12 @@ test('a disk that is read-only refuses writes with 503, and takes them when it i
     await until(async () => await send(server) === 200, 'taken');
     assert.match((await server.ask('GET', '/metrics')).text, /^uplift_write_refusing 0$/m);
   }
+  // One line where it began, whatever came between, and one when all went well for five seconds.
+  const told = () => server.text().match(/^uplift serve: .*$/gm) ?? [];
+  assert.equal(told().length, 1);
+  assert.match(told()[0], /^uplift serve: a write was refused: cannot write to the store: /);
+  await until(async () => await send(server) === 200 && told().length > 1, 'told');
+  assert.equal(told()[1], 'uplift serve: writes go well again');
   assert.deepEqual(await server.stop(), [0, null], server.text());
   verify(folder);
 });
