@@ -10,6 +10,7 @@
 #include "core/json.h"
 #include "core/ledger_parts.h"
 #include "core/pseudonym.h"
+#include "core/recount.h"
 #include "core/uplift.h"
 
 enum { CURSOR = 16 }; /* bytes of an event's key behind its prefix */
@@ -46,17 +47,32 @@ static json_t *metric_word(const struct catalog *catalog, uint32_t number)
     return metric ? json_string(metric->key) : json_null();
 }
 
+/* Of a metric that was removed since, what is not 0. */
+static void put_adds(json_t *row, const char *name, double value, bool has, bool known)
+{
+    if (known ? has : value != 0)
+        json_object_set_new(row, name, json_figure(value));
+}
+
 static json_t *adds_json(const struct unit_metric *metric, const struct catalog *catalog)
 {
+    const struct metric *of = catalog_metric_numbered(catalog, metric->metric);
     json_t *row = json_pack("{s:o}", "metric", metric_word(catalog, metric->metric));
     if (!metric->answered) {
         json_object_set_new(row, "value", json_null());
         return row;
     }
     json_object_set_new(row, "value", json_figure(metric->adds.value));
-    json_object_set_new(row, "pre", json_figure(metric->adds.pre));
-    json_object_set_new(row, "den", json_figure(metric->adds.den));
+    put_adds(row, "pre", metric->adds.pre, of && of->covariate_days > 0, of);
+    put_adds(row, "den", metric->adds.den, of && of->denominator, of);
     return row;
+}
+
+/* Whether figures are being counted anew: what is told of them is not whole. */
+static json_t *rebuilding(struct store_txn *txn)
+{
+    struct recount note;
+    return json_boolean(recount_read(txn, &note));
 }
 
 static const char *variant_key(const struct ledger_held *held)
@@ -163,9 +179,9 @@ static json_t *get(struct uplift *uplift, struct store_txn *txn, const struct ca
     json_t *units = units_json(txn, customer, catalog, err);
     if (!units)
         return NULL;
-    json_t *answer =
-        json_pack("{s:o, s:o, s:o}", "customer", text_json(id), "consent",
-                  consent.recorded ? consent_json(&consent) : json_null(), "units", units);
+    json_t *answer = json_pack("{s:o, s:o, s:o, s:o}", "customer", text_json(id), "consent",
+                               consent.recorded ? consent_json(&consent) : json_null(),
+                               "rebuilding", rebuilding(txn), "units", units);
     if (!put_events(txn, customer, id, after, limit, answer, err)) {
         json_decref(answer);
         return NULL;
@@ -271,8 +287,9 @@ static json_t *erase(struct uplift *uplift, struct ingest_run *run, struct slice
         json_array_append_new(moved, moved_json(&held[i], before[i], after, catalog));
     }
     arena_release(&arena);
-    json_t *answer = json_pack("{s:I, s:I, s:o, s:s}", "events", (json_int_t)events, "units",
-                               (json_int_t)count, "moved", moved, "compaction", "due");
+    json_t *answer = json_pack("{s:I, s:I, s:o, s:o, s:s}", "events", (json_int_t)events, "units",
+                               (json_int_t)count, "rebuilding", rebuilding(run->txn), "moved",
+                               moved, "compaction", "due");
     if (!ok)
         json_decref(answer);
     return ok ? answer : NULL;

@@ -97,7 +97,8 @@ test('all that is kept is shown, events in pages', async () => {
     const [{ metrics, exposed_at: exposed, ...unit }] = json.units;
     assert.deepEqual(unit, { experiment: 'exp', phase: 1, variant: 'b', epoch: unit.epoch, segments: { device: 'phone' }, sealed: false });
     assert.ok(Date.parse(exposed) <= at);
-    assert.deepEqual(metrics.map(({ metric, value }) => [metric, value]), [['spend', 300], ['nps', 9]]);
+    assert.deepEqual(metrics, [{ metric: 'spend', value: 300 }, { metric: 'nps', value: 9 }]);
+    assert.equal(json.rebuilding, false);
     events.push(...json.events);
     cursor = json.cursor;
   }
@@ -108,6 +109,21 @@ test('all that is kept is shown, events in pages', async () => {
   assert.equal(events.find((row) => row.type === 'feedback').comment, 'said once');
   assert.equal((await ask(server, 'GET', `${customer('paged')}?limit=0`)).status, 400);
   assert.equal((await ask(server, 'GET', `${customer('paged')}?cursor=x`)).status, 400);
+});
+
+test('of a metric with a covariate or a denominator that is shown, too', async () => {
+  for (const metric of [{ key: 'before', kind: 'mean', event: 'order', covariate_days: 7 }, { key: 'each', kind: 'ratio', event: 'order', denominator: 'visit' }])
+    assert.equal((await ask(server, 'POST', '/v1/metrics', metric)).status, 201);
+  const experiment = { key: 'more', variants: [{ key: 'a' }, { key: 'b' }], metrics: { primary: ['before', 'each'] } };
+  assert.equal((await ask(server, 'POST', '/v1/experiments', experiment)).status, 201);
+  assert.equal((await ask(server, 'POST', '/v1/experiments/more/start')).status, 200);
+  const at = Date.now();
+  await send(server, [{ type: 'outcome', customer: 'more', name: 'order', value: 3, at: at - 60_000 },
+    { type: 'exposure', customer: 'more', experiment: 'more', variant: 'a', at },
+    { type: 'outcome', customer: 'more', name: 'order', value: 5, at: at + 1 }, { type: 'outcome', customer: 'more', name: 'visit', value: 2, at: at + 2 }]);
+  const [{ metrics }] = (await ask(server, 'GET', customer('more'))).json.units;
+  assert.deepEqual(metrics, [{ metric: 'before', value: 5, pre: 3 }, { metric: 'each', value: 5, den: 2 }]);
+  assert.equal((await ask(server, 'DELETE', customer('more'))).json.rebuilding, false);
 });
 
 test('an erasure tells how figures moved, and the trail nothing of who it was', async () => {
