@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* uplift backup: a copy of a folder that a server may have open. */
+#include <libgen.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "cli/command.h"
 #include "cli/copy.h"
 #include "cli/options.h"
@@ -8,10 +13,22 @@
 static const char help[] =
     "Usage: uplift backup --data DIR TO\n"
     "Copies the store into the folder TO, while a server runs on it or not: one moment of it,\n"
-    "every row verified, without what was deleted. TO is there whole or not at all.\n"
+    "every row verified, without what was deleted. TO is there whole or not at all,\n"
+    "and not within DIR.\n"
     "\n"
     "  --data DIR    the data folder\n"
     "  --help        print this help\n";
+
+/* A backup within what it saves is lost with it. `to` may not be there yet. */
+static bool check_place(const char *to, const char *data, struct error *err)
+{
+    char folder[PATH_MAX], place[PATH_MAX], *copy = xstrdup(to);
+    bool known = realpath(data, folder) && (realpath(to, place) || realpath(dirname(copy), place));
+    size_t len = known ? strlen(folder) : 0;
+    free(copy);
+    return !known || strncmp(place, folder, len) != 0 || (place[len] && place[len] != '/') ||
+           error_set(err, ERROR_INVALID, to, "lies within the data folder");
+}
 
 int backup_command(int argc, char **argv)
 {
@@ -27,7 +44,8 @@ int backup_command(int argc, char **argv)
     uint64_t bytes = 0;
     double start = copy_clock();
     struct store *store = store_open_reader(data, &err);
-    bool ok = store && store_copy(store, options.words[0], &bytes, &err);
+    bool ok = store && check_place(options.words[0], data, &err) &&
+              store_copy(store, options.words[0], &bytes, &err);
     store_close(&store);
     if (!ok)
         return copy_failed("backup", &err);

@@ -103,6 +103,8 @@ static bool run(const char *data, const struct export_options *options, struct e
     struct store_txn *txn = store ? store_read(store, err) : NULL;
     bool ok = txn && export_all(txn, options, err);
     store_abort(&txn);
+    if (store && err->code == ERROR_CORRUPT)
+        store_tell_place(store, err);
     store_close(&store);
     return ok;
 }

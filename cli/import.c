@@ -400,9 +400,12 @@ int import_command(int argc, char **argv)
     bool table = import.experiment || import.variant || import.outcome_words.count;
     if (events && table)
         return options_wrong("import", "--events: is for a file of events, not for a table");
+    struct error err = {0};
     if (events ||
-        (!table && strcmp(options.words[0], "-") != 0 && import_is_export(options.words[0])))
+        (!table && strcmp(options.words[0], "-") != 0 && import_is_export(options.words[0], &err)))
         return import_events(options.words[0], import.data, &import.open);
+    if (err.code != ERROR_NONE)
+        return finish(&import, false, &err);
     if (!import.experiment || !import.variant || !import.outcome_words.count)
         return options_wrong("import", "--%s is required for a table, and this is no export",
                              !import.experiment ? "experiment"
@@ -414,7 +417,6 @@ int import_command(int argc, char **argv)
     if (strcmp(import.report, "text") != 0 && strcmp(import.report, "json") != 0)
         return options_wrong("import", "--report: must be text or json");
     import.path = options.words[0];
-    struct error err = {0};
     bool ok = run(&import, &err);
     return finish(&import, ok, &err);
 }

@@ -99,13 +99,13 @@ static bool import_into(struct uplift *uplift, struct reading *reading, struct p
     return ok;
 }
 
-bool import_is_export(const char *path)
+bool import_is_export(const char *path, struct error *err)
 {
-    struct error err = {0};
+    struct error unread = {0}; /* which a table may be */
     struct packed_lines lines;
     struct slice first;
-    bool known = packed_lines_open(&lines, path, &err) &&
-                 packed_lines_next(&lines, INTAKE_LINE_MAX, &first, &err) &&
+    bool known = packed_lines_open(&lines, path, err) &&
+                 packed_lines_next(&lines, INTAKE_LINE_MAX, &first, &unread) &&
                  (intake_knows(first) || slice_is(first, EXPORT_CSV_HEADER));
     packed_lines_close(&lines);
     return known;

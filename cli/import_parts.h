@@ -45,9 +45,9 @@ void import_key(const char *text, char out[128]);
 /* A cell as a value: a number, or yes and no as 1 and 0. */
 bool import_value(const char *text, bool binary, double *value);
 
-/* Whether the file is an export (core/export.h). Not for standard input, whose first line would be
- * lost. */
-bool import_is_export(const char *path);
+/* Whether the file is an export (core/export.h); *err is set where it cannot be opened. Not for
+ * standard input, whose first line would be lost. */
+bool import_is_export(const char *path, struct error *err);
 /* Imports an export, or events one a line; returns the exit code. */
 int import_events(const char *path, const char *data, const struct uplift_options *open);
 

@@ -94,7 +94,9 @@ int key_command(int argc, char **argv)
     struct error err = {0};
     char line[ERROR_LINE_MAX];
     const struct uplift_options open = {.no_customers = true};
-    struct uplift *uplift = uplift_open_with(data, &open, &err);
+    bool creates = strcmp(options.words[0], "create") == 0; /* also in a folder that is new */
+    struct uplift *uplift =
+        creates || store_exists(data, &err) ? uplift_open_with(data, &open, &err) : NULL;
     int status = uplift ? run(uplift, &options, &words, &err) : COMMAND_FOUND_WRONG;
     uplift_close(&uplift);
     if (err.code != ERROR_NONE)

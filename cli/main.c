@@ -6,11 +6,15 @@
 #include "cli/command.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <gsl/gsl_errno.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 struct command {
     const char *name;
@@ -92,8 +96,29 @@ static int run(int argc, char **argv)
     return command->run(argc - 1, argv + 1);
 }
 
+/* Where the standard streams are closed, the next files that are opened get their numbers: what is
+ * printed, the first key among it, would go into files of the store. Opened so that writing fails,
+ * as it does on a stream that is closed. */
+static void fill_streams(void)
+{
+    int file;
+    do
+        file = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    while (file >= 0 && file <= STDERR_FILENO);
+    if (file > STDERR_FILENO)
+        close(file);
+}
+
+/* An earlier write may have failed, whose errno is gone; the pipe itself tells. */
+static bool reader_left(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO};
+    return poll(&out, 1, 0) == 1 && (out.revents & POLLERR);
+}
+
 int main(int argc, char **argv)
 {
+    fill_streams();
     gsl_set_error_handler_off();
     signal(SIGPIPE, SIG_IGN);
     int status = run(argc, argv);
@@ -102,7 +127,7 @@ int main(int argc, char **argv)
      * early ("uplift analyze | head") has what was wanted and needs no message. */
     errno = 0;
     if (fflush(stdout) != 0 || ferror(stdout)) {
-        if (errno != EPIPE)
+        if (!reader_left())
             fprintf(stderr, "uplift: standard output: %s\n",
                     errno != 0 ? strerror(errno) : "not all could be written");
         if (status == COMMAND_OK)

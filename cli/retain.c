@@ -36,9 +36,10 @@ static bool tell(struct uplift *uplift, struct error *err)
         return false;
     struct catalog *catalog = catalog_acquire(&uplift->catalog);
     const struct retention kept = retention_read(txn, catalog);
-    printf("%" PRIu64 " customers; events from %s on are kept, from before %s none is taken\n",
-           ledger_customer_count(txn), when_format(kept.keep_from, keep),
-           when_format(kept.accept_from, accept));
+    printf("events from %s on are kept, those that still come from before %s are refused; "
+           "%" PRIu64 " customers\n",
+           when_format(kept.keep_from, keep), when_format(kept.accept_from, accept),
+           ledger_customer_count(txn));
     catalog_release(&uplift->catalog, catalog);
     store_abort(&txn);
     return true;
@@ -64,7 +65,7 @@ int retain_command(int argc, char **argv)
     struct error err = {0};
     char line[ERROR_LINE_MAX];
     const struct uplift_options open = {.no_customers = true};
-    struct uplift *uplift = uplift_open_with(data, &open, &err);
+    struct uplift *uplift = store_exists(data, &err) ? uplift_open_with(data, &open, &err) : NULL;
     bool ok = uplift && retain_all(uplift, days, &err) && tell(uplift, &err);
     uplift_close(&uplift);
     if (!ok)

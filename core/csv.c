@@ -137,14 +137,7 @@ static void set_fields(struct csv *csv, const struct row_state *row)
  * word counts only after the last of them. */
 static bool read_well(struct csv *csv, struct error *err)
 {
-    if (!csv->ended)
-        return true;
-    int code = Z_OK;
-    const char *words = gzerror(csv->file, &code);
-    if (code == Z_OK || code == Z_STREAM_END)
-        return true;
-    return error_set(err, ERROR_IO, NULL, "cannot read on behind line %llu: %s",
-                     (unsigned long long)csv->line, words);
+    return !csv->ended || !packed_failed(csv->file, (uint64_t)csv->line, err);
 }
 
 enum csv_result csv_next(struct csv *csv, struct csv_row *out, struct error *err)

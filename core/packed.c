@@ -77,14 +77,15 @@ static bool give(struct packed_lines *lines, size_t len, size_t ending, struct s
     return true;
 }
 
-/* A file that was cut, or cannot be read any more, must not pass for one that ended. */
-static bool ended_well(const struct packed_lines *lines, struct error *err)
+bool packed_failed(gzFile file, uint64_t line, struct error *err)
 {
     int code = Z_OK;
-    const char *words = gzerror(lines->file, &code);
-    return code == Z_OK || code == Z_STREAM_END ||
-           error_set(err, ERROR_IO, NULL, "cannot read on behind line %llu: %s",
-                     (unsigned long long)lines->number, words);
+    const char *words = gzerror(file, &code), *behind = strstr(words, ": ");
+    if (code == Z_OK || code == Z_STREAM_END)
+        return false;
+    error_set(err, ERROR_IO, NULL, "cannot read on behind line %llu: %s", (unsigned long long)line,
+              behind ? behind + 2 : words); /* before it zlib names the descriptor */
+    return true;
 }
 
 bool packed_lines_next(struct packed_lines *lines, size_t most, struct slice *line,
@@ -103,7 +104,8 @@ bool packed_lines_next(struct packed_lines *lines, size_t most, struct slice *li
         if (!read_more(lines))
             break;
     }
-    if (!ended_well(lines, err) || lines->at == lines->until)
+    /* A file that was cut, or cannot be read any more, must not pass for one that ended. */
+    if (packed_failed(lines->file, lines->number, err) || lines->at == lines->until)
         return false;
     return give(lines, lines->until - lines->at, 0, line);
 }

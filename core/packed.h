@@ -15,6 +15,10 @@
 gzFile packed_open(const char *path, int64_t *size, struct error *err);
 /* The share of the file that was read, 0 to 1; 0 where its size is not known. */
 double packed_progress(gzFile file, int64_t size);
+/* True with *err where reading ended before the end of the file; `line` is the last that was read.
+ */
+bool packed_failed(gzFile file, uint64_t line, struct error *err);
+
 /* Lines, each without its end (LF or CRLF). */
 struct packed_lines {
     gzFile file;
