@@ -125,7 +125,8 @@ bool store_copy(struct store *store, const char *folder, uint64_t *bytes, struct
 /* Puts such a copy in the place of the store, so that bytes of deleted rows are no longer in its
  * file. Reads go on but for the moment of the change, writes wait until it is over; a crash leaves
  * the old file or the new one. Not within a transaction. *before and *after: bytes on disk.
- * ERROR_BUSY, to be tried again: another process reads, or reads never paused. Takes the note off.
+ * ERROR_FULL, and nothing begun, where the disk has less room than the store uses. ERROR_BUSY, to
+ * be tried again: another process reads, or reads never paused. Takes the note off.
  */
 bool store_compact(struct store *store, uint64_t *before, uint64_t *after, struct error *err);
 /* Notes in a transaction that deletes what must not stay in the file that a compaction is due,

@@ -302,6 +302,44 @@ static bool swap(struct store *store, const char *part, struct error *err)
     return ok;
 }
 
+/* The pages that hold rows: without those that are free. */
+static int count_pages(struct store_txn *txn, uint64_t *pages)
+{
+    MDB_stat stat = {0};
+    int code = 0;
+    for (int i = 0; code == 0 && i < STORE_TABLES; i++) {
+        code = mdb_stat(txn->txn, txn->store->tables[i], &stat);
+        *pages += stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages;
+    }
+    return code;
+}
+
+static bool size_of_rows(struct store *store, uint64_t *bytes, struct error *err)
+{
+    struct store_txn *txn = store_read(store, err);
+    int code;
+    if (!txn)
+        return false;
+    *bytes = 0;
+    GUARDED(code, count_pages(txn, bytes));
+    *bytes *= store->page;
+    store_abort(&txn);
+    return code == 0 || store_fail(code, "cannot read the store", err);
+}
+
+/* What cannot be finished is not begun: it would fill the disk for all who write there, and a
+ * server tries again each minute. The copy has fewer pages at most. */
+static bool check_room(struct store *store, struct error *err)
+{
+    uint64_t used, left = store_disk_free(store);
+    if (!size_of_rows(store, &used, err))
+        return false;
+    return left == 0 || left >= used || /* 0: perhaps it cannot be told */
+           error_set(err, ERROR_FULL, store->folder,
+                     "compacting takes %llu bytes of the disk, which has %llu left",
+                     (unsigned long long)used, (unsigned long long)left);
+}
+
 bool store_compact(struct store *store, uint64_t *before, uint64_t *after, struct error *err)
 {
     char part[PATH_LENGTH];
@@ -312,7 +350,8 @@ bool store_compact(struct store *store, uint64_t *before, uint64_t *after, struc
     pthread_mutex_lock(&store->writing);
     bool ok =
         !atomic_load(&store->broken) || store_fail(STORE_BROKEN, "cannot compact the store", err);
-    ok = ok && copy_to(store, part, &bytes, err) && swap(store, part, err);
+    ok =
+        ok && check_room(store, err) && copy_to(store, part, &bytes, err) && swap(store, part, err);
     if (!ok)
         unlink(part);
     pthread_mutex_unlock(&store->writing);

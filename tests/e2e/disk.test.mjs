@@ -3,8 +3,8 @@
 // that has no file descriptors left: writes are refused with 507 or 503, reads, results and
 // assignment go on, all recovers when the cause goes, and nothing acknowledged is lost.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -114,6 +114,14 @@ for (const kind of ['tmpfs', 'ext4'])
         await goesOn(server);
       }
       assert.deepEqual(await server.stop(), [0, null], server.text());
+      verify(data);
+      // Less room than a compaction takes: it is not begun.
+      fill(folder);
+      const filler = join(folder, 'filler');
+      truncateSync(filler, statSync(filler).size - (64 << 10));
+      const compact = spawnSync(bin, ['compact', '--data', data], { encoding: 'utf8' });
+      assert.equal(compact.status, 1);
+      assert.match(compact.stderr, /compacting takes \d+ bytes of the disk, which has \d+ left/);
       verify(data);
     } finally {
       execFileSync('umount', ['-l', folder]);
