@@ -230,26 +230,42 @@ static bool perform(struct job *job, struct error *err)
     return submitted && err->code == ERROR_NONE;
 }
 
+/* Makes the change without writing it, to know whose figures it would change. By the writer, as the
+ * JSON of definitions is not to be touched by two threads. What is wrong with the change is told
+ * when it is made in earnest. */
+static bool preview(void *data, struct ingest_run *run, struct error *err)
+{
+    struct job *job = data;
+    struct error ignored = {0};
+    struct catalog *catalog = catalog_acquire(&job->uplift->catalog);
+    (void)run;
+    (void)err;
+    set_time(job, NULL);
+    if (!make_next(job, NULL, catalog, &ignored))
+        job->due = (struct recount){0};
+    catalog_release(&job->uplift->catalog, catalog);
+    experiment_unref(&job->experiment);
+    metric_unref(&job->metric);
+    job->experiment_before = NULL;
+    job->metric_before = NULL;
+    return true;
+}
+
 /* Looks at the experiments whose figures the job will change, so that what is shown while they are
- * counted anew is of this moment. Makes the change without writing it; what is wrong with it is
- * told when it is made in earnest. */
+ * counted anew is of this moment. */
 static void look_first(struct job *job)
 {
     struct error ignored = {0};
+    if (!ingest_call(job->uplift->ingest, preview, job, &ignored))
+        return;
     struct catalog *catalog = catalog_acquire(&job->uplift->catalog);
-    set_time(job, NULL);
-    bool good = make_next(job, NULL, catalog, &ignored);
-    for (size_t i = 0; good && i < catalog_experiment_count(catalog); i++) {
+    for (size_t i = 0; i < catalog_experiment_count(catalog); i++) {
         const struct experiment *experiment = catalog_experiment_at(catalog, i);
         struct error unkept = {0};
         if (recount_concerns(&job->due, experiment->number))
             json_decref(analysis_look(job->uplift, slice_of(experiment->key), &unkept));
     }
     catalog_release(&job->uplift->catalog, catalog);
-    experiment_unref(&job->experiment);
-    metric_unref(&job->metric);
-    job->experiment_before = NULL;
-    job->metric_before = NULL;
     job->due = (struct recount){0};
 }
 
