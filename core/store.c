@@ -224,19 +224,32 @@ static int make_env(struct store *store, size_t map)
 }
 
 /* LMDB maps its file of readers, which has holes: on a full disk the first use of a reader's slot
- * would fault. Where a disk cannot fill holes they stay. */
-static int fill_lock_file(const struct store *store)
+ * would fault. Where a disk cannot fill holes they stay.
+ *
+ * The file is not closed before the environment is: LMDB's locks on it are of the POSIX kind, which
+ * a process loses when it closes any descriptor of the file. The next process would take itself
+ * for the first, and make the list of readers and the writer's lock anew under those who use them.
+ */
+static int fill_lock_file(struct store *store)
 {
     char path[PATH_LENGTH];
     struct stat info = {0};
     path_in(store, "lock.mdb", path);
-    int file = open(path, O_RDWR | O_CLOEXEC), code = 0;
-    if (file < 0)
+    store->slots_file = open(path, O_RDWR | O_CLOEXEC);
+    if (store->slots_file < 0)
         return store->reader ? 0 : errno;
-    if (fstat(file, &info) != 0 || fallocate(file, 0, 0, info.st_size) != 0)
-        code = errno == ENOSPC ? errno : 0;
-    close(file);
-    return code;
+    bool filled = fstat(store->slots_file, &info) == 0 &&
+                  fallocate(store->slots_file, 0, 0, info.st_size) == 0;
+    return filled || errno != ENOSPC ? 0 : ENOSPC;
+}
+
+static void close_env(struct store *store)
+{
+    mdb_env_close(store->env);
+    store->env = NULL;
+    if (store->slots_file >= 0)
+        close(store->slots_file);
+    store->slots_file = -1;
 }
 
 /* An environment that failed to open is of no use. */
@@ -246,10 +259,8 @@ static int try_env(struct store *store, size_t map)
     GUARDED(code, make_env(store, map));
     if (code == 0)
         code = fill_lock_file(store);
-    if (code && code != STORE_FAULT) {
-        mdb_env_close(store->env);
-        store->env = NULL;
-    }
+    if (code && code != STORE_FAULT)
+        close_env(store);
     return code;
 }
 
@@ -456,7 +467,7 @@ static bool is_new(const struct store *store)
 static struct store *store_new(const char *folder, struct error *err)
 {
     struct store *store = xcalloc(1, sizeof *store);
-    store->lock_file = store->readers_file = -1;
+    store->lock_file = store->readers_file = store->slots_file = -1;
     pthread_mutex_init(&store->writing, NULL);
     pthread_mutex_init(&store->gate, NULL);
     pthread_cond_init(&store->opened, NULL);
@@ -542,7 +553,7 @@ struct store *store_open_old(const char *folder, uint32_t schema, struct error *
 void store_close_env(struct store *store)
 {
     if (store->env && !atomic_load(&store->broken))
-        mdb_env_close(store->env);
+        close_env(store);
     store->env = NULL;
     store->map = NULL;
     pages_forget(store, 0);

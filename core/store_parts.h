@@ -51,6 +51,7 @@ struct store {
     bool reader;                   /* set at open: for reading alone */
     int lock_file;                 /* set at open */
     int readers_file;              /* set at open: locked by each process that reads */
+    int slots_file;                /* with env: LMDB's list of readers */
     MDB_env *env;                  /* changes while the gate is shut; NULL: could not be reopened */
     MDB_dbi tables[STORE_TABLES];  /* with env */
     const char *map;               /* with env: where LMDB mapped the file */

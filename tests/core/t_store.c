@@ -569,12 +569,11 @@ static void test_store__takes_writes_again_when_the_disk_does(void **state)
 
 /* --- copies ---------------------------------------------------------------------------------- */
 
-/* A sum of all rows but the head, and that all is well with them. */
-static uint64_t digest(struct store *store)
+/* A sum of all rows but the head. */
+static uint64_t digest_of(struct store_txn *txn)
 {
     uint64_t hash = 0;
     struct slice key, value;
-    struct store_txn *txn = begin(store, false);
     for (enum store_table table = 0; table < STORE_TABLES; table++) {
         struct store_cursor *cursor = store_walk(txn, table, NO_SLICE, NO_SLICE);
         while (store_next(cursor, &key, &value))
@@ -582,6 +581,14 @@ static uint64_t digest(struct store *store)
                 hash = hash * 31 + hash64(key.ptr, key.len) * 7 + hash64(value.ptr, value.len);
         store_walk_end(&cursor);
     }
+    return hash;
+}
+
+/* The same, and that all is well with them. */
+static uint64_t digest(struct store *store)
+{
+    struct store_txn *txn = begin(store, false);
+    uint64_t hash = digest_of(txn);
     assert_true(store_healthy(txn, &(struct error){0}));
     store_abort(&txn);
     return hash;
@@ -824,6 +831,55 @@ static void test_store__another_process_reads_beside(void **state)
     }
 }
 
+/* Another process opens the store and holds a snapshot while this one goes on writing. */
+static void hold_beside(int to, int from)
+{
+    struct error err = {0};
+    char byte;
+    if (read(from, &byte, 1) != 1)
+        _exit(8);
+    struct store *reader = store_open_reader(folder, &err);
+    struct store_txn *txn = reader ? store_read(reader, &err) : NULL;
+    if (!txn)
+        _exit(1);
+    uint64_t before = digest_of(txn);
+    meet(to, from);
+    _exit(digest_of(txn) == before && store_healthy(txn, &err) ? 0 : 2);
+}
+
+static void test_store__snapshots_of_two_processes_stay_as_they_are(void **state)
+{
+    (void)state;
+    enum { ROWS = 2000, ROUNDS = 8 };
+    int there[2], back[2], status = 1;
+    char byte = 0;
+    assert_int_equal(pipe(there) | pipe(back), 0);
+    pid_t child = fork();
+    if (child == 0)
+        hold_beside(back[1], there[0]);
+    struct store *store = open_store(0);
+    put_rows(store, 0, ROWS, "row");
+    struct store_txn *txn = begin(store, false);
+    uint64_t before = digest_of(txn);
+    for (uint32_t i = 1; i <= ROUNDS; i++) {
+        if (i == 2)
+            meet(there[1], back[0]); /* its snapshot is a later one */
+        put_rows(store, i * ROWS, (i + 1) * ROWS, "row");
+        delete_rows(store, (i - 1) * ROWS, i * ROWS, "row");
+    }
+    assert_true(write(there[1], &byte, 1) == 1);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_true(digest_of(txn) == before);
+    assert_true(store_healthy(txn, &(struct error){0}));
+    store_abort(&txn);
+    store_close(&store);
+    for (int i = 0; i < 2; i++) {
+        close(there[i]);
+        close(back[i]);
+    }
+}
+
 static void test_store__half_a_copy_is_cleared_away(void **state)
 {
     (void)state;
@@ -894,6 +950,7 @@ int main(void)
         each(test_store__compaction_leaves_nothing_of_what_was_deleted),
         each(test_store__compacts_while_others_read_and_write),
         each(test_store__another_process_reads_beside),
+        each(test_store__snapshots_of_two_processes_stay_as_they_are),
         each(test_store__half_a_copy_is_cleared_away),
         each(test_store__walks_a_prefix_in_order_of_numbers),
         cmocka_unit_test(test_key__reads_back_what_was_written),

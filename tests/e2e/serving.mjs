@@ -3,10 +3,15 @@
 import { spawn } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';
 import { connect } from 'node:net';
+import { after } from 'node:test';
 
 export const bin = process.env.UPLIFT_BIN;
 // How many times as much memory and time a server with a sanitizer may take.
 export const slack = /__(asan|tsan)_init/.test(readFileSync(bin, 'latin1')) ? 10 : 1;
+
+// A test that failed leaves its server; the file would wait for it until its time is over.
+const running = new Set();
+after(() => running.forEach((child) => child.kill('SIGKILL')));
 
 // Starts `uplift serve` on the folder. Gives {port, key (of a fresh store), url, child, ended: a
 // promise of [code, signal], text(): what it printed, stop(signal), ask()}. `shell`: what is run by
@@ -16,7 +21,8 @@ export async function serve(folder, { options = [], env = {}, shell = '', key, p
   const child = spawn('sh', ['-c', `${shell ? `${shell} && ` : ''}exec "$0" "$@"`, program, ...line],
     { env: { ASAN_OPTIONS: 'quarantine_size_mb=8', ...process.env, ...env } });
   let text = '';
-  const ended = new Promise((resolve) => child.on('exit', (code, signal) => resolve([code, signal])));
+  running.add(child);
+  const ended = new Promise((resolve) => child.on('exit', (code, signal) => { running.delete(child); resolve([code, signal]); }));
   child.stderr.on('data', (bytes) => { text += bytes; });
   await new Promise((resolve, reject) => {
     child.stdout.on('data', (bytes) => { text += bytes; if (/listening on/.test(text)) resolve(); });
