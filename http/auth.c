@@ -7,22 +7,40 @@
 #include <string.h>
 #include <strings.h>
 
-/* *in_address: it was given as ?key=, where others may read it. */
+/* Beacons and event sources cannot set headers. */
+static const struct {
+    const char *path, *parameter;
+} in_query[] = {{"/v1/events", "key"}, {"/v1/stream", "key"}, {"/track", "client_key"}};
+
+const char *auth_parameter(const struct route *route)
+{
+    for (size_t i = 0; i < sizeof in_query / sizeof *in_query; i++)
+        if (strcmp(route->path, in_query[i].path) == 0)
+            return in_query[i].parameter;
+    return NULL;
+}
+
+static bool in_path(const struct route *route)
+{
+    return strstr(route->path, "{clientKey}") != NULL;
+}
+
+/* *in_address: it was given where others may read it. A header is not looked at where the path has
+ * the key: it may be for somebody on the way. */
 static const char *find_secret(const struct request *request, bool *in_address)
 {
-    static const char *const takes_address[] = {"/v1/events", "/v1/stream"};
+    *in_address = in_path(request->route);
+    if (*in_address)
+        return request->place;
     const char *header = request_header(request, "Authorization");
     if (header && strncasecmp(header, "Bearer ", 7) == 0)
         return header + 7 + strspn(header + 7, " ");
     header = request_header(request, "X-API-Key");
     if (header)
         return header;
-    /* Beacons and event sources cannot set headers. */
+    const char *parameter = auth_parameter(request->route);
     *in_address = true;
-    for (size_t i = 0; i < sizeof takes_address / sizeof *takes_address; i++)
-        if (strcmp(request->route->path, takes_address[i]) == 0)
-            return request_query(request, "key");
-    return NULL;
+    return parameter ? request_query(request, parameter) : NULL;
 }
 
 static bool from_this_machine(const struct request *request)
@@ -75,11 +93,14 @@ bool auth_check(struct request *request, enum access access, struct error *err)
     if (!secret || !*secret)
         return error_set(err, ERROR_UNAUTHORIZED, NULL,
                          "a key is needed: Authorization: Bearer KEY, or X-API-Key: KEY");
-    if (!keys_verify(request->uplift, slice_of(secret), &request->key))
+    bool known = keys_verify(request->uplift, slice_of(secret), &request->key);
+    if (!known && in_path(request->route))
+        return error_set(err, ERROR_NOT_FOUND, NULL, "there is no such client key");
+    if (!known)
         return error_set(err, ERROR_UNAUTHORIZED, NULL, "the key is not known, or was revoked");
     if (in_address && access == ACCESS_CLIENT && request->key.kind != KEY_CLIENT)
         return error_set(err, ERROR_DENIED, "key",
-                         "only a client key may be in the address of events: it is public");
+                         "only a client key may be in the address: it is public");
     if (!allowed(&request->key, access))
         return error_set(err, ERROR_DENIED, NULL, "a %s key%s%s may not do this",
                          key_kind_word(request->key.kind), request->key.role ? " of role " : "",

@@ -21,10 +21,13 @@ struct request {
     struct server *server;
     struct uplift *uplift;
     struct MHD_Connection *connection;
-    const struct route *route; /* NULL: none was found, or the page */
+    const struct route *route;  /* NULL: none was found, or the page */
+    const struct route *shared; /* the row that lets pages of other origins read the answer */
     const char *method;
-    const char *path; /* decoded; of libmicrohttpd, which keeps it as long as the request */
-    char id[20];      /* X-Request-Id */
+    /* Decoded; of libmicrohttpd, which keeps it as long as the request. It may hold a key: what is
+     * logged is route->path. */
+    const char *path;
+    char id[20];                  /* X-Request-Id */
     char place[ROUTER_PLACE_MAX]; /* the {key} or {id} of the path */
     struct key_info key;          /* of who asks; id is "" for nobody */
     struct text body;

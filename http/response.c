@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "core/json.h"
+#include "http/cors.h"
 #include "http/server.h"
 
 int status_of(enum error_code code)
@@ -109,7 +110,25 @@ void respond_json(struct request *request, int status, json_t *json)
     send_json(request, status, "application/json", json);
 }
 
-void respond_problem(struct request *request, int status, const struct error *err)
+/* As GrowthBook's SDKs know it. */
+static json_t *say_growthbook(const struct request *request, int status, const struct error *err)
+{
+    char line[ERROR_LINE_MAX];
+    (void)request;
+    return json_pack("{s:i, s:s}", "status", status, "error", error_line(err, line));
+}
+
+/* Where SDKs of others ask, errors are said as they expect them. */
+static const struct dialect {
+    const char *prefix; /* of the path */
+    json_t *(*say)(const struct request *request, int status, const struct error *err);
+} dialects[] = {
+    {"/api/", say_growthbook},
+    {"/sub/", say_growthbook},
+    {"/track", say_growthbook},
+};
+
+static json_t *say_problem(const struct request *request, int status, const struct error *err)
 {
     char line[ERROR_LINE_MAX];
     json_t *problem = json_pack("{s:s, s:s, s:i, s:s, s:s}", "type", "about:blank", "title",
@@ -119,7 +138,22 @@ void respond_problem(struct request *request, int status, const struct error *er
         json_object_set_new(
             problem, "errors",
             json_pack("[{s:s, s:s}]", "place", err->place, "message", err->message));
-    send_json(request, status, "application/problem+json", problem);
+    return problem;
+}
+
+static void send_problem(struct request *request, int status, const struct error *err)
+{
+    for (size_t i = 0; i < sizeof dialects / sizeof *dialects; i++)
+        if (strncmp(request->path, dialects[i].prefix, strlen(dialects[i].prefix)) == 0) {
+            respond_json(request, status, dialects[i].say(request, status, err));
+            return;
+        }
+    send_json(request, status, "application/problem+json", say_problem(request, status, err));
+}
+
+void respond_problem(struct request *request, int status, const struct error *err)
+{
+    send_problem(request, status, err);
     if (status == MHD_HTTP_UNAUTHORIZED)
         add_header(request, "WWW-Authenticate", "Bearer");
     if (status == MHD_HTTP_SERVICE_UNAVAILABLE || status == MHD_HTTP_TOO_MANY_REQUESTS)
@@ -202,6 +236,7 @@ enum MHD_Result respond_send(struct request *request)
     server_count(request->server, request->status);
     if (request->route)
         server_note(request->server, request->route, histogram_now() - request->began);
+    cors_add(request);
     if (server_ending(request->server))
         add_header(request, "Connection", "close");
     enum MHD_Result result =

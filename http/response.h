@@ -20,7 +20,7 @@ void respond_tagged(struct request *request, int status, json_t *json, const cha
  * its data at the end. */
 void respond_reader(struct request *request, const char *type, MHD_ContentReaderCallback read,
                     MHD_ContentReaderFreeCallback release, void *data);
-/* application/problem+json (RFC 9457). */
+/* application/problem+json (RFC 9457), or what the SDKs expect that ask at this path. */
 void respond_error(struct request *request, const struct error *err);
 /* The same with a status of its own. */
 void respond_problem(struct request *request, int status, const struct error *err);

@@ -67,6 +67,15 @@ const struct route *router_find(const char *method, const char *path, char place
     return NULL;
 }
 
+const struct route *router_shared(const char *path)
+{
+    char place[ROUTER_PLACE_MAX];
+    for (const struct route *route = table; route->method; route++)
+        if (route->access == ACCESS_CLIENT && path_matches(route->path, path, place))
+            return route;
+    return NULL;
+}
+
 static int hex_of(char c)
 {
     static const char digits[] = "0123456789abcdef";

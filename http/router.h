@@ -32,8 +32,8 @@ struct route {
 #include "http/routes.def"
 #undef ROUTE
 
-/* Room for what may stand in a path's braces: {key} is less than 80 bytes without a slash; {id} is
- * all up to what the pattern has behind it, at most 256 bytes, slashes and all. */
+/* Room for what may stand in a path's braces: {key} and {clientKey} are less than 80 bytes without
+ * a slash; {id} is all up to what the pattern has behind it, at most 256 bytes, slashes and all. */
 enum { ROUTER_PLACE_MAX = 257 };
 /* What stands in a path for a slash that came as %2F, and so is part of a name: no byte of UTF-8.
  */
@@ -44,6 +44,9 @@ enum { ROUTER_PLACE_MAX = 257 };
  * patterns that a path fits the first one in the table has it. */
 const struct route *router_find(const char *method, const char *path, char place[ROUTER_PLACE_MAX],
                                 char allowed[64]);
+/* The first row that the path fits and that a client key may use, whatever its method; NULL where
+ * there is none. */
+const struct route *router_shared(const char *path);
 /* Decodes the path of a request in place; returns its length. A byte that no name may hold (%00)
  * becomes one that is no UTF-8. */
 size_t router_decode(char *path);

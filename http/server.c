@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "http/auth.h"
+#include "http/cors.h"
 #include "http/limit.h"
 #include "http/page.h"
 #include "http/request.h"
@@ -122,6 +123,8 @@ static void refuse(struct request *request, int status, enum error_code code, co
 static void find_route(struct request *request, char allowed[64])
 {
     request->route = router_find(request->method, request->path, request->place, allowed);
+    if (cors_begin(request))
+        return;
     if (request->route) {
         if (auth_check(request, request->route->access, &request->refused) &&
             !limit_take(request->server->limit, request->key.id, watch_now()))
@@ -217,6 +220,8 @@ static void handle(struct request *request)
             respond_error(request, &request->refused);
     } else if (request->route) {
         request->route->handle(request);
+    } else if (request->shared) {
+        cors_preflight(request);
     } else {
         page_respond(request);
     }

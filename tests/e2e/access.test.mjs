@@ -67,7 +67,7 @@ test('the table names every route of the description', async () => {
 test('every key may do what the table says, and nothing else', async () => {
   for (const route of await routes()) {
     const [method, pattern] = route.split(' ');
-    if (pattern === '/v1/stream') continue; // has a test of its own: it does not end
+    if (pattern === '/v1/stream' || pattern.includes('{clientKey}')) continue; // have tests of their own: streams do not end
     for (const name of table.keys) {
       // Never there, so that what is allowed changes nothing: 400, 404, 409 or 428 say that the key was fine.
       const { status } = await ask(server, method, pattern.replace(/\{\w+\}/, 'nowhere'), { key: keys[name], ...(method === 'GET' ? {} : { body: '{' }) });
@@ -92,6 +92,45 @@ test('a wrong method is refused, and told which ones there are', async () => {
       assert.deepEqual(headers.get('allow').split(', ').sort(), [...methods].sort(), path);
     }
   }
+});
+
+test('pages of other origins may call what a client key may, and nothing else', async () => {
+  const origin = 'https://shop.example';
+  for (const route of await routes()) {
+    const [method, pattern] = route.split(' ');
+    const path = pattern.replace(/\{\w+\}/, 'nowhere');
+    const shared = table.routes[route] === 'client';
+    const preflight = await ask(server, 'OPTIONS', path, {
+      headers: { Origin: origin, 'Access-Control-Request-Method': method, 'Access-Control-Request-Headers': 'content-type' },
+    });
+    const refused = pattern === '/v1/stream' ? preflight : await ask(server, method, path, { key: 'sdk-wrong', headers: { Origin: origin }, body: method === 'GET' ? undefined : '{' });
+    const wrong = await ask(server, 'PURGE', path, { headers: { Origin: origin } });
+    assert.equal(preflight.status, shared ? 204 : 405, route);
+    for (const { headers } of [preflight, refused, wrong]) {
+      const allowed = headers.get('access-control-allow-origin');
+      if (!shared) {
+        assert.equal(allowed, null, route);
+        continue;
+      }
+      // Beacons carry credentials, for which "*" does not count.
+      const beacons = pattern === '/v1/events' || pattern === '/track';
+      assert.equal(allowed, beacons ? origin : '*', route);
+      assert.equal(headers.get('access-control-allow-credentials'), beacons ? 'true' : null, route);
+      assert.equal(headers.get('vary'), beacons ? 'Origin' : null, route);
+      assert.equal(headers.get('access-control-expose-headers'), 'ETag, Retry-After, x-sse-support');
+    }
+    if (!shared)
+      continue;
+    assert.equal(preflight.text, '');
+    assert.equal(preflight.headers.get('access-control-allow-methods'), 'GET, POST, OPTIONS');
+    assert.equal(preflight.headers.get('access-control-allow-headers'), 'Authorization, Content-Type, Content-Encoding, If-None-Match, X-API-Key, Idempotency-Key');
+    assert.equal(preflight.headers.get('access-control-max-age'), '86400');
+  }
+  const plain = await ask(server, 'POST', '/v1/events', { body: '[]' });
+  assert.equal(plain.status, 401);
+  assert.equal(plain.headers.get('access-control-allow-origin'), '*');
+  const fine = await ask(server, 'POST', '/v1/events', { key: keys.client, body: '[]', headers: { Origin: 'null' } });
+  assert.equal(fine.headers.get('access-control-allow-origin'), 'null');
 });
 
 // What there is of everything.
