@@ -89,11 +89,6 @@ static struct assignment choose(const struct experiment *experiment, struct slic
     return result;
 }
 
-static bool decides(enum experiment_state state)
-{
-    return state == EXPERIMENT_RUNNING || state == EXPERIMENT_PAUSED || state == EXPERIMENT_STOPPED;
-}
-
 static struct assignment decide_stopped(const struct experiment *experiment, struct slice customer,
                                         const json_t *attributes, json_t *trace)
 {
@@ -117,9 +112,9 @@ struct assignment assign_decide(const struct experiment *experiment, struct slic
                                 const json_t *attributes, const struct consent *consent,
                                 json_t *trace)
 {
-    note(trace, "state", decides(experiment->state),
+    note(trace, "state", experiment_decides(experiment),
          trace ? json_pack("{s:s}", "state", experiment_state_word(experiment->state)) : NULL);
-    if (!decides(experiment->state))
+    if (!experiment_decides(experiment))
         return settle(ASSIGN_NOT_RUNNING, -1);
     if (experiment->state == EXPERIMENT_PAUSED)
         return settle(ASSIGN_PAUSED, 0);

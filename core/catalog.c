@@ -22,7 +22,7 @@
 
 struct catalog {
     _Atomic int64_t count;
-    uint64_t version;
+    uint64_t version, served;
     size_t experiment_count, metric_count;
     struct experiment **experiments; /* by key */
     struct experiment **numbered;    /* by number */
@@ -56,6 +56,19 @@ static int by_metric_number(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* Numbers and versions of the experiments that decide, in order of their keys. */
+static uint64_t digest_served(const struct catalog *catalog)
+{
+    uint64_t digest = 0;
+    for (size_t i = 0; i < catalog->experiment_count; i++) {
+        const struct experiment *e = catalog->experiments[i];
+        const uint64_t parts[] = {digest, e->number, (uint64_t)e->version};
+        if (experiment_decides(e))
+            digest = hash64(parts, sizeof parts);
+    }
+    return digest;
+}
+
 struct catalog *catalog_new(uint64_t version, struct experiment *const *experiments,
                             size_t experiment_count, struct metric *const *metrics,
                             size_t metric_count)
@@ -77,6 +90,7 @@ struct catalog *catalog_new(uint64_t version, struct experiment *const *experime
     qsort(catalog->numbered, experiment_count, sizeof(void *), by_experiment_number);
     qsort(catalog->metrics, metric_count, sizeof(void *), by_metric_key);
     qsort(catalog->metrics_numbered, metric_count, sizeof(void *), by_metric_number);
+    catalog->served = digest_served(catalog);
     return catalog;
 }
 
@@ -133,6 +147,11 @@ struct catalog *catalog_with_metric(const struct catalog *old, uint32_t number, 
 uint64_t catalog_version(const struct catalog *catalog)
 {
     return catalog->version;
+}
+
+uint64_t catalog_served(const struct catalog *catalog)
+{
+    return catalog->served;
 }
 
 /* strcmp of a slice and a text, as the arrays are sorted. */

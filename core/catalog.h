@@ -57,6 +57,10 @@ struct catalog *catalog_with_metric(const struct catalog *old, uint32_t number,
 
 /* Grows by one with each change of any definition since the process began. */
 uint64_t catalog_version(const struct catalog *catalog);
+/* Stands for all that customers may get: another number when an experiment of which they get
+ * something has changed or came or went, the same one after a restart. Drafts, archived experiments
+ * and metrics are not in it. */
+uint64_t catalog_served(const struct catalog *catalog);
 
 /* Lookups give NULL for what is not there. What they return lives as long as the snapshot is held;
  * take a reference (experiment_ref) to keep it longer. */

@@ -278,6 +278,11 @@ void experiment_unref(struct experiment **experiment)
 
 /* --- looking up --- */
 
+bool experiment_decides(const struct experiment *experiment)
+{
+    return experiment->state != EXPERIMENT_DRAFT && experiment->state != EXPERIMENT_ARCHIVED;
+}
+
 int experiment_variant(const struct experiment *experiment, struct slice key)
 {
     for (size_t i = 0; i < experiment->variant_count; i++) {

@@ -143,6 +143,9 @@ void experiment_unref(struct experiment **experiment);
 /* "draft", "running", …; static. */
 const char *experiment_state_word(enum experiment_state state);
 
+/* Whether customers get a value of it: it is running, paused or stopped. */
+bool experiment_decides(const struct experiment *experiment);
+
 /* A variant's levels by the keys of the factors, {"layout": "grid"}: a new reference. */
 json_t *experiment_levels(const struct experiment *experiment, const struct variant *variant);
 /* The index of the variant, or -1. */

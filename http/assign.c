@@ -105,7 +105,7 @@ static bool answer_all(const struct catalog *catalog, const struct question *q,
         return answer_named(catalog, q, answers, err);
     for (size_t i = 0; i < catalog_experiment_count(catalog); i++) {
         const struct experiment *experiment = catalog_experiment_at(catalog, i);
-        if (experiment->state != EXPERIMENT_DRAFT && experiment->state != EXPERIMENT_ARCHIVED)
+        if (experiment_decides(experiment))
             answer_one(experiment, q, answers);
     }
     return true;

@@ -3,8 +3,8 @@
  * connection, and the ticker resumes it. Both happen under one lock, so that a wake-up is never
  * lost between looking and sleeping.
  *
- * An event is {"experiments": [{key, version}], "results": [key, …]}: definitions that changed
- * since the last event, and experiments for which events came in. */
+ * An event for people is {"experiments": [{key, version}], "results": [key, …]}: definitions that
+ * changed since the last event, and experiments for which events came in. */
 #include "http/stream.h"
 
 #include <stdio.h>
@@ -20,9 +20,10 @@
 struct stream {
     struct streams *streams;
     struct MHD_Connection *connection;
-    bool asleep;         /* lock */
-    long long told;      /* lock; when it last said something */
-    uint64_t catalog;    /* lock; version of the definitions that it knows */
+    bool asleep;                                          /* lock */
+    long long told;                                       /* lock; when it last said something */
+    char *(*say)(struct uplift *uplift, uint64_t served); /* NULL: a stream for people */
+    uint64_t catalog;    /* lock; version of the definitions that it knows, or what is served */
     uint64_t accepted;   /* lock; events that it knows of */
     json_t *versions;    /* {key: version}; of its reader alone */
     int64_t results;     /* time (ms) up to which it told of results; of its reader alone */
@@ -34,15 +35,33 @@ struct stream {
 struct streams {
     struct uplift *uplift;
     pthread_mutex_t lock;
-    bool ending;          /* lock */
-    struct stream *first; /* lock */
-    size_t count;         /* lock */
+    size_t followers_max;     /* set at start */
+    bool ending;              /* lock */
+    struct stream *first;     /* lock */
+    size_t people, followers; /* lock; how many there are */
+    uint64_t served;          /* lock; as the ticker saw it last */
+    long long changed;        /* lock; when that changed; 0: not yet */
 };
 
-struct streams *streams_new(struct uplift *uplift)
+/* Versions of the definitions at one moment. */
+struct moment {
+    uint64_t catalog, served;
+};
+
+static struct moment moment_now(struct uplift *uplift)
+{
+    struct catalog *catalog = catalog_acquire(&uplift->catalog);
+    struct moment now = {catalog_version(catalog), catalog_served(catalog)};
+    catalog_release(&uplift->catalog, catalog);
+    return now;
+}
+
+struct streams *streams_new(struct uplift *uplift, size_t followers_max)
 {
     struct streams *streams = xcalloc(1, sizeof *streams);
     streams->uplift = uplift;
+    streams->followers_max = followers_max;
+    streams->served = moment_now(uplift).served;
     pthread_mutex_init(&streams->lock, NULL);
     return streams;
 }
@@ -56,28 +75,27 @@ void streams_free(struct streams **streams)
     *streams = NULL;
 }
 
-static uint64_t catalog_now(struct uplift *uplift)
-{
-    struct catalog *catalog = catalog_acquire(&uplift->catalog);
-    uint64_t version = catalog_version(catalog);
-    catalog_release(&uplift->catalog, catalog);
-    return version;
-}
-
 /* Whether there is something to say. Under the lock. */
-static bool has_news(const struct stream *stream, uint64_t catalog)
+static bool has_news(const struct stream *stream, struct moment now)
 {
-    return stream->catalog != catalog ||
-           stream->accepted != atomic_load(&stream->streams->uplift->accepted) ||
-           watch_now() - stream->told >= STREAM_HEARTBEAT_MS;
+    if (watch_now() - stream->told >= STREAM_HEARTBEAT_MS)
+        return true;
+    if (stream->say)
+        return stream->catalog != now.served;
+    return stream->catalog != now.catalog ||
+           stream->accepted != atomic_load(&stream->streams->uplift->accepted);
 }
 
-void streams_tick(struct streams *streams)
+void streams_tick(struct streams *streams, bool people)
 {
-    uint64_t catalog = catalog_now(streams->uplift);
+    struct moment now = moment_now(streams->uplift);
     pthread_mutex_lock(&streams->lock);
+    if (streams->served != now.served)
+        streams->changed = watch_now();
+    streams->served = now.served;
     for (struct stream *stream = streams->first; stream; stream = stream->next)
-        if (stream->asleep && (streams->ending || has_news(stream, catalog))) {
+        if (stream->asleep &&
+            (streams->ending || ((people || stream->say) && has_news(stream, now)))) {
             stream->asleep = false;
             MHD_resume_connection(stream->connection);
         }
@@ -89,7 +107,7 @@ void streams_end(struct streams *streams)
     pthread_mutex_lock(&streams->lock);
     streams->ending = true;
     pthread_mutex_unlock(&streams->lock);
-    streams_tick(streams);
+    streams_tick(streams, true);
 }
 
 /* --- one stream ----------------------------------------------------------------------------- */
@@ -126,6 +144,17 @@ static json_t *changed_results(struct stream *stream, const struct catalog *cata
     return list;
 }
 
+/* Takes over what is to be sent next. */
+static void set_text(struct stream *stream, char *text)
+{
+    free(stream->text);
+    stream->text = text;
+    stream->len = strlen(text);
+    stream->sent = 0;
+}
+
+static const char still_here[] = ": still here\n\n";
+
 /* What there is to say, or a comment that keeps the connection open. */
 static void compose(struct stream *stream)
 {
@@ -137,15 +166,30 @@ static void compose(struct stream *stream)
     bool empty = json_array_size(json_object_get(event, "experiments")) == 0 &&
                  json_array_size(json_object_get(event, "results")) == 0;
     char *json = json_text(event);
-    size_t room = strlen(json) + 32;
-    free(stream->text);
-    stream->text = xmalloc(room);
-    int len = empty ? snprintf(stream->text, room, ": still here\n\n")
-                    : snprintf(stream->text, room, "event: change\ndata: %s\n\n", json);
-    stream->len = (size_t)len;
-    stream->sent = 0;
+    struct text text;
+    text_init(&text, SIZE_MAX / 2);
+    if (empty)
+        text_puts(&text, still_here);
+    else
+        text_printf(&text, "event: change\ndata: %s\n\n", json);
+    set_text(stream, text_take(&text));
     free(json);
     json_decref(event);
+}
+
+/* The same for an SDK, of what is served since `known`. */
+static void compose_follower(struct stream *stream, uint64_t known, uint64_t served)
+{
+    struct text text;
+    text_init(&text, SIZE_MAX / 2);
+    if (known == served) {
+        text_puts(&text, still_here);
+    } else {
+        char *said = stream->say(stream->streams->uplift, served);
+        text_printf(&text, "id: %016llx\n%s", (unsigned long long)served, said);
+        free(said);
+    }
+    set_text(stream, text_take(&text));
 }
 
 static ssize_t read_stream(void *data, uint64_t position, char *buffer, size_t most)
@@ -154,14 +198,15 @@ static ssize_t read_stream(void *data, uint64_t position, char *buffer, size_t m
     struct streams *streams = stream->streams;
     (void)position;
     if (stream->sent == stream->len) {
-        uint64_t catalog = catalog_now(streams->uplift);
+        struct moment now = moment_now(streams->uplift);
         pthread_mutex_lock(&streams->lock);
-        bool ending = streams->ending, news = has_news(stream, catalog);
+        bool ending = streams->ending, news = has_news(stream, now);
+        uint64_t known = stream->catalog;
         if (!ending && !news) {
             stream->asleep = true;
             MHD_suspend_connection(stream->connection);
         }
-        stream->catalog = catalog;
+        stream->catalog = stream->say ? now.served : now.catalog;
         stream->accepted = atomic_load(&streams->uplift->accepted);
         stream->told = news ? watch_now() : stream->told;
         pthread_mutex_unlock(&streams->lock);
@@ -169,7 +214,10 @@ static ssize_t read_stream(void *data, uint64_t position, char *buffer, size_t m
             return MHD_CONTENT_READER_END_OF_STREAM;
         if (!news)
             return 0;
-        compose(stream);
+        if (stream->say)
+            compose_follower(stream, known, now.served);
+        else
+            compose(stream);
     }
     size_t left = stream->len - stream->sent, len = left < most ? left : most;
     memcpy(buffer, stream->text + stream->sent, len);
@@ -185,7 +233,7 @@ static void free_stream(void *data)
     for (struct stream **link = &streams->first; *link; link = &(*link)->next)
         if (*link == stream) {
             *link = stream->next;
-            streams->count--;
+            *(stream->say ? &streams->followers : &streams->people) -= 1;
             break;
         }
     pthread_mutex_unlock(&streams->lock);
@@ -197,40 +245,72 @@ static void free_stream(void *data)
 static bool join(struct streams *streams, struct stream *stream)
 {
     pthread_mutex_lock(&streams->lock);
-    bool room = !streams->ending && streams->count < STREAMS_MAX;
+    size_t *count = stream->say ? &streams->followers : &streams->people;
+    size_t most = stream->say ? streams->followers_max : STREAMS_MAX;
+    bool room = !streams->ending && *count < most;
     if (room) {
         stream->next = streams->first;
         streams->first = stream;
-        streams->count++;
+        *count += 1;
     }
     pthread_mutex_unlock(&streams->lock);
     return room;
 }
 
+/* Takes over the stream, which has something to say at first. */
+static void begin(struct request *request, struct stream *stream)
+{
+    stream->connection = request->connection;
+    stream->told = watch_now();
+    if (join(stream->streams, stream)) {
+        respond_reader(request, "text/event-stream", read_stream, free_stream, stream);
+        return;
+    }
+    struct error err = {0};
+    error_set(&err, ERROR_BUSY, NULL, "there are enough streams already, or the server is ending");
+    free_stream(stream);
+    respond_error(request, &err);
+}
+
 void stream_get(struct request *request)
 {
-    struct streams *streams = server_streams(request->server);
     struct stream *stream = xcalloc(1, sizeof *stream);
-    *stream = (struct stream){.streams = streams,
-                              .connection = request->connection,
+    *stream = (struct stream){.streams = server_streams(request->server),
                               .versions = json_object(),
-                              .results = uplift_now(request->uplift),
-                              .told = watch_now()};
+                              .results = uplift_now(request->uplift)};
     struct catalog *catalog = catalog_acquire(&request->uplift->catalog);
     stream->catalog = catalog_version(catalog);
     stream->accepted = atomic_load(&request->uplift->accepted);
     json_decref(changed_experiments(stream, catalog));
     catalog_release(&request->uplift->catalog, catalog);
-    static const char hello[] = ": hello\nretry: 5000\n\n";
-    stream->text = xstrdup(hello);
-    stream->len = sizeof hello - 1;
-    if (!join(streams, stream)) {
-        struct error err = {0};
-        error_set(&err, ERROR_BUSY, NULL, "there are %d streams already, or the server is ending",
-                  STREAMS_MAX);
-        free_stream(stream);
-        respond_error(request, &err);
-        return;
-    }
-    respond_reader(request, "text/event-stream", read_stream, free_stream, stream);
+    set_text(stream, xstrdup(": hello\nretry: 5000\n\n"));
+    begin(request, stream);
+}
+
+/* What a client knows that begins to follow now: what it says that it knows, or what is served,
+ * unless that is so fresh that it may have asked before it. */
+static uint64_t known_by(const struct request *request, struct streams *streams, uint64_t served)
+{
+    const char *last = request_header(request, "Last-Event-ID");
+    if (last)
+        return strtoull(last, NULL, 16);
+    pthread_mutex_lock(&streams->lock);
+    bool fresh = streams->served != served ||
+                 (streams->changed && watch_now() - streams->changed < STREAM_FRESH_MS);
+    pthread_mutex_unlock(&streams->lock);
+    return fresh ? ~served : served;
+}
+
+void stream_follow(struct request *request, char *(*say)(struct uplift *uplift, uint64_t served))
+{
+    struct stream *stream = xcalloc(1, sizeof *stream);
+    struct streams *streams = server_streams(request->server);
+    uint64_t served = moment_now(request->uplift).served;
+    uint64_t known = known_by(request, streams, served);
+    *stream = (struct stream){.streams = streams, .say = say, .catalog = known};
+    char hello[64];
+    /* An id alone is no event, but is remembered. */
+    snprintf(hello, sizeof hello, "id: %016llx\nretry: 1000\n\n", (unsigned long long)known);
+    set_text(stream, xstrdup(hello));
+    begin(request, stream);
 }

@@ -12,6 +12,7 @@
 #include <pthread.h>
 
 #include "core/catalog.h"
+#include "core/experiment_change.h"
 #include "core/json.h"
 
 static struct experiment *experiment_of(uint32_t number, const char *key, int tag)
@@ -95,6 +96,53 @@ static void test_catalog__replaces_adds_and_leaves_out_one(void **state)
     metric_unref(&m);
 }
 
+/* Makes the experiment what it is after a step. */
+static void step(struct experiment **e, enum experiment_step step)
+{
+    struct error err = {0};
+    struct experiment *next = experiment_step(*e, step, NULL, 1000, &err);
+    assert_non_null(next);
+    experiment_unref(e);
+    *e = next;
+}
+
+static uint64_t served(const struct catalog *old, struct experiment *e)
+{
+    struct catalog *c = catalog_with_experiment(old, e->number, e);
+    uint64_t number = catalog_served(c);
+    catalog_free(&c);
+    return number;
+}
+
+static void test_catalog__what_is_served_changes_with_what_customers_get(void **state)
+{
+    (void)state;
+    struct experiment *e = experiment_of(1, "e", 0), *other = experiment_of(2, "f", 0);
+    struct catalog *none = catalog_new(0, NULL, 0, NULL, 0), *c;
+    step(&other, STEP_START);
+    c = catalog_with_experiment(none, 2, other);
+    uint64_t before = catalog_served(c);
+    assert_int_not_equal(before, catalog_served(none));
+    assert_int_equal(served(c, e), before); /* a draft */
+    step(&e, STEP_START);
+    uint64_t running = served(c, e);
+    assert_int_not_equal(running, before);
+    step(&e, STEP_PAUSE);
+    uint64_t paused = served(c, e);
+    assert_int_not_equal(paused, running);
+    step(&e, STEP_STOP);
+    assert_int_not_equal(served(c, e), paused);
+    step(&e, STEP_ARCHIVE);
+    assert_int_equal(served(c, e), before);
+    struct catalog *again = catalog_new(77, &other, 1, NULL, 0); /* as after a restart */
+    assert_int_equal(catalog_served(again), before);
+    catalog_free(&again);
+    catalog_free(&c);
+    catalog_free(&none);
+    experiment_unref(&e);
+    experiment_unref(&other);
+}
+
 static void test_catalog__a_held_snapshot_does_not_change(void **state)
 {
     (void)state;
@@ -174,6 +222,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_catalog__finds_by_key_and_number),
         cmocka_unit_test(test_catalog__replaces_adds_and_leaves_out_one),
+        cmocka_unit_test(test_catalog__what_is_served_changes_with_what_customers_get),
         cmocka_unit_test(test_catalog__a_held_snapshot_does_not_change),
         cmocka_unit_test(test_catalog__readers_and_a_publisher_do_not_meet),
     };
