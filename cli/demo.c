@@ -168,7 +168,8 @@ static void live(struct demo *demo, const struct story *story, const struct expe
     snprintf(customer, sizeof customer, "%s-%llu", story->key, (unsigned long long)number);
     int64_t at = demo->start + day * WHEN_DAY + 1000 +
                  (int64_t)(gsl_rng_uniform(demo->random) * OPEN_HOURS * (double)WHEN_HOUR);
-    struct assignment decision = assign_decide(experiment, slice_of(customer), NULL, NULL, NULL);
+    const struct assign_customer who = {.id = slice_of(customer)};
+    struct assignment decision = assign_decide(&who, experiment, NULL);
     size_t v = (size_t)decision.variant;
     bool last = v + 1 == experiment->variant_count;
     if (last && story->lost > 0 && gsl_ran_bernoulli(demo->random, story->lost))

@@ -74,8 +74,8 @@ static json_t *answer(json_t *question, struct error *err)
     if (!experiment)
         return NULL;
     json_t *trace = json_array();
-    struct assignment decision =
-        assign_decide(experiment, slice_of(customer), attributes, NULL, trace);
+    const struct assign_customer who = {.id = slice_of(customer), .attributes = attributes};
+    struct assignment decision = assign_decide(&who, experiment, trace);
     json_t *result = assign_json(experiment, decision);
     json_object_set_new(result, "trace", trace);
     experiment_unref(&experiment);

@@ -32,11 +32,12 @@ static void note(json_t *trace, const char *step, bool passed, json_t *details)
     json_array_append_new(trace, row);
 }
 
-static bool in_layer(const struct experiment *experiment, struct slice customer, json_t *trace)
+static bool in_layer(const struct assign_customer *customer, const struct experiment *experiment,
+                     json_t *trace)
 {
     if (!experiment->layer_key)
         return true;
-    double n = bucket_of(slice_of(experiment->layer_key), customer);
+    double n = bucket_of(slice_of(experiment->layer_key), customer->id);
     struct range range = {experiment->layer_range[0], experiment->layer_range[1]};
     bool in = bucket_in(n, range);
     if (trace)
@@ -46,16 +47,17 @@ static bool in_layer(const struct experiment *experiment, struct slice customer,
     return in;
 }
 
-static bool in_audience(const struct experiment *experiment, struct slice customer,
-                        const json_t *attributes, json_t *trace)
+static bool in_audience(const struct assign_customer *customer, const struct experiment *experiment,
+                        json_t *trace)
 {
+    const json_t *attributes = customer->attributes;
     if (!experiment->audience)
         return true;
     /* Copying the attributes costs several times the rest of the decision. */
     if (!trace && !condition_reads(experiment->audience, "id"))
         return condition_matches(experiment->audience, attributes, NULL);
     json_t *seen = attributes ? json_copy((json_t *)(uintptr_t)attributes) : json_object();
-    json_object_set_new(seen, "id", json_stringn(customer.ptr, customer.len));
+    json_object_set_new(seen, "id", json_stringn(customer->id.ptr, customer->id.len));
     bool in = condition_matches(experiment->audience, seen, NULL);
     if (trace)
         note(trace, "audience", in,
@@ -66,11 +68,34 @@ static bool in_audience(const struct experiment *experiment, struct slice custom
     return in;
 }
 
-static struct assignment choose(const struct experiment *experiment, struct slice customer,
-                                json_t *trace)
+/* The bucket is told though it decides nothing, as SDKs do. */
+static struct assignment stay(const struct assign_customer *customer,
+                              const struct experiment *experiment, int held)
+{
+    struct assignment result = settle(ASSIGN_STICKY, held);
+    result.bucket = bucket_of(slice_of(experiment->seed), customer->id);
+    result.in_experiment = true;
+    return result;
+}
+
+/* The variant that the customer holds, or -1. */
+static int holds(const struct assign_customer *customer, const struct experiment *experiment,
+                 json_t *trace)
+{
+    if (!experiment->sticky)
+        return -1;
+    int held = customer->held ? customer->held(customer->data, experiment) : -1;
+    if (trace)
+        note(trace, "sticky", held >= 0,
+             json_pack("{s:s?}", "variant", held >= 0 ? experiment->variants[held].key : NULL));
+    return held;
+}
+
+static struct assignment choose(const struct assign_customer *customer,
+                                const struct experiment *experiment, json_t *trace)
 {
     const struct range *ranges = experiment->ranges;
-    double n = bucket_of(slice_of(experiment->seed), customer);
+    double n = bucket_of(slice_of(experiment->seed), customer->id);
     int variant = bucket_choose(n, ranges, experiment->variant_count);
     if (trace) {
         json_t *list = json_array();
@@ -89,12 +114,12 @@ static struct assignment choose(const struct experiment *experiment, struct slic
     return result;
 }
 
-static struct assignment decide_stopped(const struct experiment *experiment, struct slice customer,
-                                        const json_t *attributes, json_t *trace)
+static struct assignment decide_stopped(const struct assign_customer *customer,
+                                        const struct experiment *experiment, json_t *trace)
 {
     if (experiment->winner < 0)
         return settle(ASSIGN_STOPPED, 0);
-    if (!in_audience(experiment, customer, attributes, trace))
+    if (!in_audience(customer, experiment, trace))
         return settle(ASSIGN_NOT_IN_AUDIENCE, 0);
     return settle(ASSIGN_WINNER, experiment->winner);
 }
@@ -108,9 +133,27 @@ static bool consents(const struct consent *consent, json_t *trace)
     return given;
 }
 
-struct assignment assign_decide(const struct experiment *experiment, struct slice customer,
-                                const json_t *attributes, const struct consent *consent,
-                                json_t *trace)
+static struct assignment decide_running(const struct assign_customer *customer,
+                                        const struct experiment *experiment, json_t *trace)
+{
+    int override = experiment_override(experiment, customer->id);
+    if (override >= 0) {
+        note(trace, "override", true,
+             trace ? json_pack("{s:s}", "variant", experiment->variants[override].key) : NULL);
+        return settle(ASSIGN_OVERRIDE, override);
+    }
+    if (!in_layer(customer, experiment, trace))
+        return settle(ASSIGN_NOT_IN_LAYER, 0);
+    int held = holds(customer, experiment, trace);
+    if (held >= 0)
+        return stay(customer, experiment, held);
+    if (!in_audience(customer, experiment, trace))
+        return settle(ASSIGN_NOT_IN_AUDIENCE, 0);
+    return choose(customer, experiment, trace);
+}
+
+struct assignment assign_decide(const struct assign_customer *customer,
+                                const struct experiment *experiment, json_t *trace)
 {
     note(trace, "state", experiment_decides(experiment),
          trace ? json_pack("{s:s}", "state", experiment_state_word(experiment->state)) : NULL);
@@ -119,20 +162,10 @@ struct assignment assign_decide(const struct experiment *experiment, struct slic
     if (experiment->state == EXPERIMENT_PAUSED)
         return settle(ASSIGN_PAUSED, 0);
     if (experiment->state == EXPERIMENT_STOPPED)
-        return decide_stopped(experiment, customer, attributes, trace);
-    if (!consents(consent, trace))
+        return decide_stopped(customer, experiment, trace);
+    if (!consents(customer->consent, trace))
         return settle(ASSIGN_CONSENT, 0);
-    int override = experiment_override(experiment, customer);
-    if (override >= 0) {
-        note(trace, "override", true,
-             trace ? json_pack("{s:s}", "variant", experiment->variants[override].key) : NULL);
-        return settle(ASSIGN_OVERRIDE, override);
-    }
-    if (!in_layer(experiment, customer, trace))
-        return settle(ASSIGN_NOT_IN_LAYER, 0);
-    if (!in_audience(experiment, customer, attributes, trace))
-        return settle(ASSIGN_NOT_IN_AUDIENCE, 0);
-    return choose(experiment, customer, trace);
+    return decide_running(customer, experiment, trace);
 }
 
 /* Buckets are ten-thousandths. */

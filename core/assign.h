@@ -1,20 +1,25 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Assignment: one decision, its reason, and on demand the trace of every step.
  *
- * Pure: the same experiment, customer and attributes give the same answer for ever; no clock, no
- * disk, no allocation unless the audience or a trace needs one. Any thread.
+ * Pure but for `held`: the same experiment, customer and attributes give the same answer for ever;
+ * no clock, no allocation unless the audience or a trace needs one. Any thread. Who decides for an
+ * open application begins with decider.h.
  *
- * Steps, in the order in which an SDK takes them: state · consent · override · layer · audience ·
- * traffic and bucket. Who does not consent to running experiments gets the control. Draft and
- * archived experiments decide nothing. Paused: everyone gets the control, overrides or not.
- * Stopped: everyone in the audience gets the winner's value, else the control's.
- */
+ * Steps, in the order in which an SDK takes them: state · consent · override · layer · sticky ·
+ * audience · traffic and bucket. Who does not consent to running experiments gets the control.
+ * Draft and archived experiments decide nothing. Paused: everyone gets the control, overrides or
+ * not. Stopped: everyone in the audience gets the winner's value, else the control's.
+ *
+ * Sticky experiments: who was exposed already keeps the variant of the first exposure, whatever
+ * became of weights, traffic, and whether the audience still has them; a variant that no bucket
+ * leads to any more too. */
 #ifndef UPLIFT_CORE_ASSIGN_H
 #define UPLIFT_CORE_ASSIGN_H
 
 #include <jansson.h>
 #include <stdbool.h>
 
+#include "core/catalog.h"
 #include "core/consent.h"
 #include "core/experiment.h"
 
@@ -31,16 +36,25 @@ struct assignment {
     double bucket;      /* 0 to 0.9999, or -1 where none was computed */
 };
 
+/* Whom to decide for. All of it is borrowed. */
+struct assign_customer {
+    struct slice id;               /* valid UTF-8 */
+    const json_t *attributes;      /* an object, or NULL */
+    const struct consent *consent; /* NULL: not asked for, as consent_matters allows: given */
+    /* The index of the variant that the customer holds in a sticky experiment, or -1. Asked of no
+     * others. NULL: nobody holds one. */
+    int (*held)(void *data, const struct experiment *experiment);
+    void *data;
+};
+
 /* "assigned", …; static. */
 const char *assign_reason_word(enum assign_reason reason);
 
-/* Decides. `customer` is valid UTF-8, `attributes` an object or NULL; the customer is visible to
- * conditions as "id", whatever the attributes say. `consent` NULL: it was not asked for, which
- * consent_matters allows, and is taken as given. `trace`, when not NULL, is an array to which
- * each step taken is appended as {step, passed, …what was compared}. */
-struct assignment assign_decide(const struct experiment *experiment, struct slice customer,
-                                const json_t *attributes, const struct consent *consent,
-                                json_t *trace);
+/* Decides. The customer is visible to conditions as "id", whatever the attributes say. `trace`,
+ * when not NULL, is an array to which each step taken is appended as {step, passed, …what was
+ * compared}. */
+struct assignment assign_decide(const struct assign_customer *customer,
+                                const struct experiment *experiment, json_t *trace);
 
 /* Appends {"experiment", "variant", "value", "reason", "bucket", "in_experiment"} as JSON. */
 void assign_write(const struct experiment *experiment, struct assignment assignment,

@@ -131,6 +131,8 @@ static void write_definition(const struct experiment *e, json_t *object)
     experiment_set(object, "traffic", json_figure(e->traffic));
     experiment_set(object, "layer", write_layer(e));
     experiment_set(object, "seed", json_string(e->seed));
+    if (e->sticky)
+        experiment_set(object, "sticky", json_true());
     if (e->factor_count > 0)
         experiment_set(object, "factors", write_factors(e));
     experiment_set(object, "variants", write_variants(e));

@@ -9,8 +9,8 @@
  * "." and n; the value of a variant its key, where no variant gives one; weights equal, where no
  * variant gives one (weights are kept as given and only divided by their sum for use:
  * experiment_weights); segments, metrics, tags and
- * overrides none. Factors without variants make the full factorial with equal weights and keys such
- * as "grid-soft", the first combination being the control.
+ * overrides none; sticky false. Factors without variants make the full factorial with equal weights
+ * and keys such as "grid-soft", the first combination being the control.
  *
  * Number and version: the number is given once and never used again; it stands for the experiment
  * in store keys. The version grows by one with each change and is what ETags and If-Match carry. */
@@ -85,6 +85,7 @@ struct experiment {
     double traffic;             /* (0, 1] */
     const char *layer_key;      /* NULL: in no layer */
     double layer_range[2];      /* within [0, 1], first below second */
+    bool sticky;                /* the variant of the first exposure stays the customer's */
     const char *seed;
     struct factor *factors;
     size_t factor_count;

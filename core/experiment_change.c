@@ -126,6 +126,20 @@ static bool same_member(const json_t *a, const json_t *b, const char *name)
     return x && y ? json_equal(x, y) : x == y;
 }
 
+/* Elsewhere customers would move from one variant to another. */
+static bool weight_may_change(const struct experiment *e, const struct experiment *next)
+{
+    return next->sticky && e->state != EXPERIMENT_STOPPED;
+}
+
+static bool weights_frozen(const struct experiment *e, const char *place, struct error *err)
+{
+    if (e->state == EXPERIMENT_STOPPED)
+        return error_set(err, ERROR_CONFLICT, place, "cannot change: the experiment is stopped");
+    return error_set(err, ERROR_CONFLICT, place,
+                     "changing it in a started experiment that is not sticky asks for a new phase");
+}
+
 /* Names the field of the variant that changed, where the variants are still the same ones. */
 static bool variants_kept(const struct experiment *e, const struct experiment *next,
                           struct error *err)
@@ -139,14 +153,16 @@ static bool variants_kept(const struct experiment *e, const struct experiment *n
         return frozen("variants", err);
     for (size_t i = 0; i < e->variant_count; i++) {
         for (size_t f = 0; f < sizeof fields / sizeof *fields; f++) {
-            if (same_member(json_array_get(before, i), json_array_get(after, i), fields[f]))
+            bool weight = strcmp(fields[f], "weight") == 0;
+            if (same_member(json_array_get(before, i), json_array_get(after, i), fields[f]) ||
+                (weight && weight_may_change(e, next)))
                 continue;
             char place[64];
             snprintf(place, sizeof place, "variants[%zu].%s", i, fields[f]);
-            return frozen(place, err);
+            return weight ? weights_frozen(e, place, err) : frozen(place, err);
         }
     }
-    return frozen("variants", err);
+    return true;
 }
 
 static bool traffic_kept(const struct experiment *e, const struct experiment *next,
@@ -179,7 +195,18 @@ static bool started_may(const struct experiment *e, const struct experiment *nex
         if (!same_member(before, after, roles[i]))
             return frozen(i == 0 ? "metrics.primary" : "metrics.guardrail", err);
     }
+    if (e->sticky && !next->sticky)
+        return frozen("sticky", err);
     return variants_kept(e, next, err) && traffic_kept(e, next, err);
+}
+
+/* Whether other customers are let in, or to other shares. */
+static bool lets_in_otherwise(const struct experiment *e, const struct experiment *next)
+{
+    bool same = next->traffic == e->traffic && next->variant_count == e->variant_count;
+    for (size_t i = 0; same && i < e->variant_count; i++)
+        same = next->variants[i].weight == e->variants[i].weight;
+    return !same;
 }
 
 static bool may_become(const struct experiment *e, const struct experiment *next, struct error *err)
@@ -204,7 +231,7 @@ struct experiment *experiment_amend(const struct experiment *e, json_t *input, i
     if (wanted && may_become(e, wanted, err))
         next = experiment_parse(whole, err);
     experiment_unref(&wanted);
-    if (next && e->state != EXPERIMENT_DRAFT && next->traffic > e->traffic)
+    if (next && e->state != EXPERIMENT_DRAFT && lets_in_otherwise(e, next))
         next = with_epoch(whole, next, now, err);
     json_decref(whole);
     return next;

@@ -8,7 +8,8 @@
  *
  * What may change: a draft, anything but its key. Running, paused or stopped: name, hypothesis,
  * owner, tags, overrides, segments and secondary metrics; traffic may grow while running or paused,
- * which opens an epoch. Everything else asks for a new phase. Archived: nothing.
+ * and so may weights change where the experiment is sticky, either of which opens an epoch. It may
+ * become sticky, and stays so. Everything else asks for a new phase. Archived: nothing.
  *
  * `now` is the time of the change in ms, and may lie in the past (demo, import), though not before
  * the epoch that it would follow. */

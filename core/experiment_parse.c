@@ -25,7 +25,7 @@ enum {
 /* The fields that a client may write, and those that only the server sets. */
 #define DEFINITION_FIELDS                                                                          \
     "key", "name", "hypothesis", "owner", "tags", "audience", "traffic", "layer", "seed",          \
-        "factors", "variants", "overrides", "segments", "metrics", "design"
+        "sticky", "factors", "variants", "overrides", "segments", "metrics", "design"
 #define SERVER_FIELDS                                                                              \
     "state", "winner", "stop_reason", "version", "phase", "created_at", "started_at",              \
         "stopped_at", "limits", "epochs"
@@ -441,6 +441,7 @@ static bool read_whole(struct experiment *e, json_t *whole, struct error *err)
     return json_check_fields(whole, JSON_TOP, whole_fields, err) && read_server(e, whole, err) &&
            read_labels(e, whole, err) && read_audience(e, whole, err) &&
            read_traffic(e, whole, err) && read_layer(e, whole, err) && read_seed(e, whole, err) &&
+           json_read_bool(whole, JSON_TOP, "sticky", JSON_OPTIONAL, &e->sticky, err) &&
            experiment_read_variants(e, whole, err) && read_segments(e, whole, err) &&
            read_metrics(e, whole, err) && read_design(e, whole, err) &&
            read_winner(e, whole, err) && read_stop_reason(e, whole, err) &&

@@ -140,6 +140,13 @@ struct ledger_held {
 bool ledger_units(struct store_txn *txn, uint64_t customer, const struct catalog *catalog,
                   struct arena *arena, struct ledger_held **held, size_t *count, struct error *err);
 
+/* The variant of the customer's first exposure in the present phase, by index, also where another
+ * one followed; -1 where there is none, or where it is not known any more (exposed to two, and the
+ * events were dropped). Reads one row, and the history only of who was exposed to two. *err where
+ * the store cannot be read. */
+int ledger_first_variant(struct store_txn *txn, uint64_t customer,
+                         const struct experiment *experiment, struct error *err);
+
 /* Erases a customer: takes their units away from the tallies and deletes all that is stored of
  * them; until the store is compacted it lies in free pages (store_compaction_note). *events counts
  * those deleted. ERROR_NOT_FOUND where nothing is stored. Where it fails the transaction must be

@@ -62,6 +62,44 @@ bool ledger_units(struct store_txn *txn, uint64_t customer, const struct catalog
            ledger_units_stored(txn, customer, catalog, arena, held, count, err);
 }
 
+/* Of a unit that is crossed only the history tells. */
+static int first_of_history(struct store_txn *txn, uint64_t customer,
+                            const struct experiment *experiment, struct arena *arena,
+                            struct error *err)
+{
+    struct event *events = NULL;
+    size_t count = 0;
+    int epoch, variant;
+    if (!ledger_history(txn, customer, arena, &events, &count, err))
+        return -1;
+    for (size_t i = 0; i < count; i++)
+        if (ledger_exposure_of(&events[i], experiment, experiment->phase, &epoch, &variant))
+            return variant;
+    return -1;
+}
+
+int ledger_first_variant(struct store_txn *txn, uint64_t customer,
+                         const struct experiment *experiment, struct error *err)
+{
+    struct store_key key = ledger_unit_key(customer, experiment->number, experiment->phase);
+    struct slice record;
+    struct arena arena = {0};
+    struct unit unit;
+    int variant = -1;
+    if (!store_get(txn, STORE_CUSTOMER, key_slice(&key), &record)) {
+        store_healthy(txn, err);
+        return -1;
+    }
+    if (!ledger_unit_decode(record, experiment, &arena, &unit))
+        damaged("a unit", customer, err);
+    else if (unit.variant >= 0)
+        variant = unit.variant;
+    else
+        variant = first_of_history(txn, customer, experiment, &arena, err);
+    arena_release(&arena);
+    return variant < (int)experiment->variant_count ? variant : -1;
+}
+
 /* --- erasure -------------------------------------------------------------------------------- */
 
 /* What is read is lost with the first row that is deleted, so keys are gathered first. */

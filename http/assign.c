@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* POST /v1/assign and /v1/explain: decisions from the catalog, without a disk on the way unless
- * exposures are to be recorded or somebody refused consent. */
+ * exposures are to be recorded, somebody refused consent, or an experiment is sticky. */
 #include <stdlib.h>
 
 #include "core/assign.h"
 #include "core/catalog.h"
-#include "core/consent.h"
+#include "core/decider.h"
 #include "core/event.h"
 #include "core/json.h"
 #include "http/response.h"
@@ -15,7 +15,7 @@ struct question {
     const char *customer;
     json_t *attributes, *experiments;
     bool track, explain;
-    const struct consent *consent; /* NULL: nobody refuses */
+    struct decider decider;
 };
 
 static const char *const fields[] = {"customer", "attributes", "experiments", "track", NULL};
@@ -65,8 +65,7 @@ static void answer_one(const struct experiment *experiment, const struct questio
 {
     struct text *out = &answers->text;
     json_t *trace = q->explain ? json_array() : NULL;
-    struct assignment decision =
-        assign_decide(experiment, slice_of(q->customer), q->attributes, q->consent, trace);
+    struct assignment decision = assign_decide(&q->decider.customer, experiment, trace);
     if (out->ptr[out->len - 1] != '[')
         text_add(out, ",", 1);
     if (trace)
@@ -77,9 +76,9 @@ static void answer_one(const struct experiment *experiment, const struct questio
         expose(experiment, q, decision.variant, answers);
 }
 
-static bool answer_named(const struct catalog *catalog, const struct question *q,
-                         struct answers *answers, struct error *err)
+static bool answer_named(const struct question *q, struct answers *answers, struct error *err)
 {
+    const struct catalog *catalog = q->decider.catalog;
     struct json_place list = json_member(JSON_TOP, "experiments");
     size_t i;
     json_t *name;
@@ -98,11 +97,11 @@ static bool answer_named(const struct catalog *catalog, const struct question *q
     return true;
 }
 
-static bool answer_all(const struct catalog *catalog, const struct question *q,
-                       struct answers *answers, struct error *err)
+static bool answer_all(const struct question *q, struct answers *answers, struct error *err)
 {
+    const struct catalog *catalog = q->decider.catalog;
     if (q->experiments)
-        return answer_named(catalog, q, answers, err);
+        return answer_named(q, answers, err);
     for (size_t i = 0; i < catalog_experiment_count(catalog); i++) {
         const struct experiment *experiment = catalog_experiment_at(catalog, i);
         if (experiment_decides(experiment))
@@ -129,36 +128,32 @@ static void track(struct request *request, struct answers *answers)
         recorded(request, NULL, &err);
 }
 
-/* The store is read only where consent can decide, or is to be shown. */
-static bool find_consent(struct uplift *uplift, struct question *q, struct consent *consent,
-                         struct error *err)
+/* The assignments as JSON text, and the exposures that are to be recorded. */
+static bool decide(struct uplift *uplift, struct question *q, struct answers *answers,
+                   struct error *err)
 {
-    if (!q->explain && !consent_matters(uplift))
-        return true;
-    q->consent = consent;
-    return consent_find(uplift, slice_of(q->customer), consent, err);
+    text_puts(&answers->text, "{\"assignments\":[");
+    bool ok =
+        decider_begin(&q->decider, uplift, slice_of(q->customer), q->attributes, q->explain, err) &&
+        answer_all(q, answers, err);
+    ok = decider_end(&q->decider, err) && ok;
+    text_puts(&answers->text, "]}");
+    return ok;
 }
 
 static void answer(struct request *request, bool explain)
 {
     struct error err = {0};
     struct question q = {.explain = explain};
-    struct consent consent;
     json_t *body = request_json(request, false, &err);
-    if (!body || !read_question(body, &q, &err) ||
-        !find_consent(request->uplift, &q, &consent, &err)) {
+    if (!body || !read_question(body, &q, &err)) {
         respond_error(request, &err);
         json_decref(body);
         return;
     }
     struct answers answers = {.exposures = NULL};
     text_init(&answers.text, SIZE_MAX / 2);
-    text_puts(&answers.text, "{\"assignments\":[");
-    struct catalog *catalog = catalog_acquire(&request->uplift->catalog);
-    bool ok = answer_all(catalog, &q, &answers, &err);
-    catalog_release(&request->uplift->catalog, catalog);
-    text_puts(&answers.text, "]}");
-    if (!ok)
+    if (!decide(request->uplift, &q, &answers, &err))
         respond_error(request, &err);
     else if (answers.exposures && !explain)
         track(request, &answers);

@@ -43,7 +43,8 @@ static double decide_once(struct bench *bench, struct slice customer)
 {
     struct catalog *catalog = catalog_acquire(&bench->catalog);
     const struct experiment *experiment = catalog_experiment(catalog, slice_of("exp-11"));
-    double bucket = assign_decide(experiment, customer, bench->attributes, NULL, NULL).bucket;
+    const struct assign_customer who = {.id = customer, .attributes = bench->attributes};
+    double bucket = assign_decide(&who, experiment, NULL).bucket;
     catalog_release(&bench->catalog, catalog);
     return bucket;
 }

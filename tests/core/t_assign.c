@@ -13,6 +13,13 @@
 
 enum { CUSTOMERS = 200000 };
 
+static struct assignment decide(const struct experiment *experiment, struct slice customer,
+                                const json_t *attributes, json_t *trace)
+{
+    const struct assign_customer who = {.id = customer, .attributes = attributes};
+    return assign_decide(&who, experiment, trace);
+}
+
 static struct experiment *stepped(struct experiment *from, enum experiment_step step,
                                   json_t *options)
 {
@@ -82,8 +89,8 @@ static void test_case(void **state)
     json_t *trace = json_array(), *seen = json_array(), *bucket = json_object_get(row, "bucket");
     struct slice who = slice_of(customer ? customer : "customer-1");
     const json_t *object = json_is_object(attributes) ? attributes : NULL;
-    struct assignment is = assign_decide(experiment, who, object, NULL, trace);
-    struct assignment plain = assign_decide(experiment, who, object, NULL, NULL);
+    struct assignment is = decide(experiment, who, object, trace);
+    struct assignment plain = decide(experiment, who, object, NULL);
     assert_int_equal(is.variant, json_integer_value(json_object_get(row, "variant")));
     assert_string_equal(assign_reason_word(is.reason),
                         json_string_value(json_object_get(row, "reason")));
@@ -154,7 +161,7 @@ static void assert_decides(json_t *rule, const char *key, json_t *context, json_
     json_t *attributes = json_object_get(context, "attributes");
     const char *id = json_string_value(json_object_get(attributes, "id"));
     struct experiment *experiment = running(translated(rule, key));
-    struct assignment is = assign_decide(experiment, slice_of(id), attributes, NULL, NULL);
+    struct assignment is = decide(experiment, slice_of(id), attributes, NULL);
     assert_true(is.variant >= 0);
     assert_true(json_equal(experiment->variants[is.variant].value, value));
     assert_int_equal(is.in_experiment, in);
@@ -265,7 +272,7 @@ static void test_assign__agrees_with_the_weights(void **state)
         "{s:s, s:[{s:s, s:f}, {s:s, s:f}, {s:s, s:f}]}", "key", "weights", "variants", "key", "a",
         "weight", weights[0], "key", "b", "weight", weights[1], "key", "c", "weight", weights[2]));
     for (int i = 0; i < CUSTOMERS; i++) {
-        struct assignment is = assign_decide(experiment, customer_name(i, room), NULL, NULL, NULL);
+        struct assignment is = decide(experiment, customer_name(i, room), NULL, NULL);
         assert_true(is.in_experiment);
         seen[is.variant]++;
     }
@@ -288,8 +295,8 @@ static void test_assign__two_experiments_are_independent(void **state)
                                     "variants", "key", "a", "key", "b"));
     for (int i = 0; i < CUSTOMERS; i++) {
         struct slice who = customer_name(i, room);
-        seen[2 * assign_decide(pair[0], who, NULL, NULL, NULL).variant +
-             assign_decide(pair[1], who, NULL, NULL, NULL).variant]++;
+        seen[2 * decide(pair[0], who, NULL, NULL).variant +
+             decide(pair[1], who, NULL, NULL).variant]++;
     }
     for (int i = 0; i < 4; i++)
         expected[i] =
@@ -315,7 +322,7 @@ static void test_assign__more_traffic_moves_nobody(void **state)
     for (int i = 0; i < SOME; i++) {
         struct assignment before = {.in_experiment = false};
         for (int k = 0; k < SHARES; k++) {
-            struct assignment is = assign_decide(ramp[k], customer_name(i, room), NULL, NULL, NULL);
+            struct assignment is = decide(ramp[k], customer_name(i, room), NULL, NULL);
             assert_true(!before.in_experiment ||
                         (is.in_experiment && is.variant == before.variant));
             before = is;

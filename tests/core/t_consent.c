@@ -422,7 +422,8 @@ static const char *decide(struct uplift *uplift, const char *id, bool analytics,
     struct catalog *catalog = catalog_acquire(&uplift->catalog);
     const struct experiment *experiment = catalog_experiment(catalog, slice_of("exp"));
     json_t *trace = json_array();
-    struct assignment is = assign_decide(experiment, slice_of(id), NULL, &consent, trace);
+    const struct assign_customer who = {.id = slice_of(id), .consent = &consent};
+    struct assignment is = assign_decide(&who, experiment, trace);
     bool running = experiment->state == EXPERIMENT_RUNNING;
     json_t *step = json_array_get(trace, 1);
     assert_true(running ==

@@ -195,8 +195,9 @@ static void test_change__a_started_one_keeps_what_decides(void **state)
         {"{\"design\": {\"alpha\": 0.01}}", "design"},
         {"{\"metrics\": {\"primary\": [\"p\", \"q\"]}}", "metrics.primary"},
         {"{\"metrics\": {\"guardrail\": null}}", "metrics.guardrail"},
-        {"{\"variants\": [{\"key\": \"a\", \"weight\": 0.9}, {\"key\": \"b\", \"weight\": 0.1}]}",
-         "variants[0].weight"},
+        {"{\"sticky\": true, \"variants\": [{\"key\": \"a\", \"weight\": 0.9}, {\"key\": \"c\", "
+         "\"weight\": 0.1}]}",
+         "variants[1].key"},
         {"{\"variants\": [{\"key\": \"a\", \"weight\": 0.5}, {\"key\": \"c\", \"weight\": 0.5}]}",
          "variants[1].key"},
         {"{\"variants\": [{\"key\": \"a\", \"weight\": 0.5, \"value\": 1}, {\"key\": \"b\", "
@@ -270,6 +271,34 @@ static void test_change__growing_traffic_opens_an_epoch(void **state)
     assert_null(experiment_patch(e, more, NOW - 1, &err)); /* before the epoch in force */
     assert_int_equal(err.code, ERROR_CONFLICT);
     json_decref(more);
+    experiment_unref(&e);
+}
+
+static const char other_weights[] =
+    "{\"variants\": [{\"key\": \"a\", \"weight\": 0.9}, {\"key\": \"b\", \"weight\": 0.1}]}";
+
+static void test_change__weights_of_a_sticky_one_open_an_epoch(void **state)
+{
+    (void)state;
+    struct experiment *e = draft();
+    step(&e, STEP_START, NULL, NOW);
+    patch_fails(e, other_weights, ERROR_CONFLICT,
+                "variants[0].weight: changing it in a started experiment that is not sticky asks "
+                "for a new phase");
+    patch(&e, "{\"sticky\": true}", NOW + 1);
+    assert_int_equal(e->epoch_count, 1);
+    patch(&e, other_weights, NOW + WHEN_DAY);
+    assert_int_equal(e->epoch_count, 2);
+    assert_true(e->epochs[0].weights[0] == 0.5 && e->epochs[1].weights[0] == 0.9);
+    patch(&e, other_weights, NOW + WHEN_DAY);
+    assert_int_equal(e->epoch_count, 2);
+    patch_fails(e, "{\"sticky\": false}", ERROR_CONFLICT,
+                "sticky: changing it in a started experiment asks for a new phase");
+    assert_round_trip(e);
+    step(&e, STEP_STOP, NULL, NOW + 2 * WHEN_DAY);
+    patch_fails(
+        e, "{\"variants\": [{\"key\": \"a\", \"weight\": 1}, {\"key\": \"b\", \"weight\": 1}]}",
+        ERROR_CONFLICT, "variants[0].weight: cannot change: the experiment is stopped");
     experiment_unref(&e);
 }
 
@@ -475,6 +504,7 @@ int main(void)
         cmocka_unit_test(test_change__a_started_one_keeps_what_decides),
         cmocka_unit_test(test_change__a_started_one_changes_what_is_free),
         cmocka_unit_test(test_change__growing_traffic_opens_an_epoch),
+        cmocka_unit_test(test_change__weights_of_a_sticky_one_open_an_epoch),
         cmocka_unit_test(test_change__a_new_phase_starts_afresh),
         cmocka_unit_test(test_change__put_keeps_the_seed_of_its_phase),
         cmocka_unit_test(test_change__patch_merges),
