@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/json_plain.h"
 #include "core/when.h"
 
 enum { NAME_MAX_BYTES = 80, LEVELS_MAX = 64 };
@@ -160,6 +161,9 @@ static json_t *with_integers(json_t *value)
 
 json_t *json_parse(const char *bytes, size_t len, struct error *err)
 {
+    json_t *plain = json_plain(bytes, len);
+    if (plain)
+        return plain;
     /* jansson skips what follows a NUL byte at the end of a document. */
     if (len > 0 && memchr(bytes, '\0', len)) {
         refuse_zero_byte(bytes, err);

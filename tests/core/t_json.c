@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -11,6 +12,7 @@
 #include <math.h>
 
 #include "core/json.h"
+#include "core/json_plain.h"
 #include "core/when.h"
 
 static json_t *object_of(const char *text)
@@ -108,6 +110,132 @@ static void test_parse__takes_large_integers_as_reals(void **state)
     static const char too_large[] = "[18446744073709551616, 1e999]";
     assert_null(json_parse(too_large, sizeof too_large - 1, &err));
     assert_int_equal(err.code, ERROR_SYNTAX);
+}
+
+/* Whether it was read in the plain way; then jansson reads the same, to the order of members. */
+static bool read_alike(const char *bytes, size_t len)
+{
+    json_t *plain = json_plain(bytes, len);
+    if (!plain)
+        return false;
+    json_error_t error;
+    json_t *theirs = json_loadb(bytes, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+    if (!theirs)
+        fail_msg("read what jansson refuses: %.*s", (int)len, bytes);
+    char *a = json_text(plain), *b = json_text(theirs);
+    assert_string_equal(a, b);
+    assert_true(json_equal(plain, theirs));
+    free(a);
+    free(b);
+    json_decref(plain);
+    json_decref(theirs);
+    return true;
+}
+
+static const char *const plain_documents[] = {
+    "{\"customer\":\"c-1\",\"attributes\":{\"age\":30,\"in\":[true,false,null]},\"track\":true}",
+    " {\t\"a\" :\r\n[ ] , \"b\": { } , \"\": \"\" }\n",
+    "[0, -0, -0.0, 0.5, 49.99, -1.25, 999999999999999, 0.00000000000001, 12345678.9012345]",
+    "\"gr\xc3\xbc\xc3\x9f \xe6\x97\xa5 \xf0\x9f\x98\x80\"",
+    "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[7]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]",
+    "17",
+    "true",
+};
+
+static void test_plain__reads_what_is_common(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof plain_documents / sizeof *plain_documents; i++)
+        assert_true(read_alike(plain_documents[i], strlen(plain_documents[i])));
+}
+
+static void test_plain__leaves_the_rest_to_jansson(void **state)
+{
+    (void)state;
+    static const char *const cases[] = {
+        "",
+        " ",
+        "[1",
+        "{\"a\":1,\"a\":2}",
+        "[1] 2",
+        "[1,]",
+        "{\"a\":1,}",
+        "{\"a\"}",
+        "[01]",
+        "[1.]",
+        "[.5]",
+        "[-]",
+        "[- 1]",
+        "[1e5]",
+        "[+1]",
+        "[truex]",
+        "[tru",
+        "nul",
+        "[\"\\n\"]",
+        "[\"\t\"]",
+        "[\"\xff\"]",
+        "[\"\xed\xa0\x80\"]",
+        "[\"a",
+        "\"a",
+        "[1 2]",
+        "[\"a\" 1]",
+        "{1:2}",
+        "[}",
+        "{]",
+        "[1}",
+        "[1000000000000000]",
+        "[0.0000000000000001]",
+        "[123456789012345.9999999999999999]",
+        "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[7]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]"};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        if (json_plain(cases[i], strlen(cases[i])))
+            fail_msg("read %s", cases[i]);
+    assert_null(json_plain("[1]\0", 4));
+    assert_null(json_plain("[\0]", 3));
+}
+
+/* Bytes of documents put out of place, left out and put into others. */
+static void test_plain__reads_damaged_documents_as_jansson_does(void **state)
+{
+    (void)state;
+    static const char bytes[] = "{}[]\",:0123456789.-+eE \\ntrufalsn\t\xc3\xa9\xff\x01";
+    unsigned short seed[3] = {10, 11, 12};
+    size_t read = 0;
+    print_message("# seed 10 11 12\n");
+    for (int i = 0; i < 200000; i++) {
+        const char *document = plain_documents[(size_t)nrand48(seed) % 7];
+        char copy[256];
+        size_t len = strlen(document);
+        memcpy(copy, document, len);
+        for (long changes = 1 + nrand48(seed) % 3; changes > 0; changes--) {
+            size_t at = (size_t)nrand48(seed) % len;
+            copy[at] = bytes[(size_t)nrand48(seed) % (sizeof bytes - 1)];
+        }
+        size_t cut = nrand48(seed) % 8 ? len : (size_t)nrand48(seed) % len;
+        read += read_alike(copy, cut);
+    }
+    assert_true(read > 1000);
+}
+
+/* Digits and a point at random: the same double to the last bit. */
+static void test_plain__reads_numbers_exactly(void **state)
+{
+    (void)state;
+    unsigned short seed[3] = {13, 14, 15};
+    print_message("# seed 13 14 15\n");
+    for (int i = 0; i < 100000; i++) {
+        char text[32];
+        long long digits = (long long)(erand48(seed) * pow(10, (double)(nrand48(seed) % 15 + 1)));
+        int fraction = (int)(nrand48(seed) % 15) + 1;
+        snprintf(text, sizeof text, "%s%0*lld", nrand48(seed) % 2 ? "-" : "", fraction + 1, digits);
+        size_t len = strlen(text), point = len - (size_t)fraction;
+        memmove(text + point + 1, text + point, (size_t)fraction + 1);
+        text[point] = '.';
+        json_t *number = json_plain(text, len + 1);
+        if (number)
+            assert_true(json_real_value(number) == strtod(text, NULL));
+        json_decref(number);
+    }
 }
 
 static void test_place__is_written_as_a_chain(void **state)
@@ -369,6 +497,10 @@ int main(void)
         cmocka_unit_test(test_parse__refuses_deep_nesting),
         cmocka_unit_test(test_parse__takes_any_document),
         cmocka_unit_test(test_parse__takes_large_integers_as_reals),
+        cmocka_unit_test(test_plain__reads_what_is_common),
+        cmocka_unit_test(test_plain__leaves_the_rest_to_jansson),
+        cmocka_unit_test(test_plain__reads_damaged_documents_as_jansson_does),
+        cmocka_unit_test(test_plain__reads_numbers_exactly),
         cmocka_unit_test(test_place__is_written_as_a_chain),
         cmocka_unit_test(test_place__stays_short_whatever_the_names),
         cmocka_unit_test(test_check_fields__names_what_is_unknown),
