@@ -368,8 +368,7 @@ static bool layer_free(const struct experiment *experiment, const struct catalog
 {
     for (size_t i = 0; i < catalog_experiment_count(catalog); i++) {
         const struct experiment *other = catalog_experiment_at(catalog, i);
-        bool holds = other->state == EXPERIMENT_RUNNING || other->state == EXPERIMENT_PAUSED;
-        if (holds && other->number != experiment->number &&
+        if (experiment_holds_layer(other) && other->number != experiment->number &&
             experiment_layers_overlap(experiment, other))
             return error_set(err, ERROR_CONFLICT, "layer.range",
                              "overlaps that of the %s experiment \"%s\" in the same layer",

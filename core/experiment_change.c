@@ -401,6 +401,12 @@ struct experiment *experiment_with_limits(const struct experiment *e, json_t *li
 
 /* --- comparing two --- */
 
+bool experiment_holds_layer(const struct experiment *experiment)
+{
+    return experiment->layer_key &&
+           (experiment->state == EXPERIMENT_RUNNING || experiment->state == EXPERIMENT_PAUSED);
+}
+
 bool experiment_layers_overlap(const struct experiment *a, const struct experiment *b)
 {
     if (!a->layer_key || !b->layer_key || strcmp(a->layer_key, b->layer_key) != 0)

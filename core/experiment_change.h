@@ -55,6 +55,8 @@ struct experiment *experiment_step(const struct experiment *experiment, enum exp
 struct experiment *experiment_with_limits(const struct experiment *experiment, json_t *limits,
                                           struct error *err);
 
+/* Whether its part of the layer is its own: running or paused. */
+bool experiment_holds_layer(const struct experiment *experiment);
 /* Whether two running experiments could decide for the same customer against their layers'
  * promise: same layer, ranges that overlap. */
 bool experiment_layers_overlap(const struct experiment *a, const struct experiment *b);

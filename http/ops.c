@@ -43,6 +43,8 @@ static const struct parameter {
     {"/v1/experiments/{key}/health", "as_of", "A time: the last look at or before it."},
     {"/v1/experiments", "limit", "At most so many, 1 to 1000."},
     {"/v1/experiments", "cursor", "That of the page before."},
+    {"/v1/layers", "limit", "At most so many, 1 to 1000."},
+    {"/v1/layers", "cursor", "That of the page before."},
     {"/v1/metrics", "limit", "At most so many, 1 to 1000."},
     {"/v1/metrics", "cursor", "That of the page before."},
     {"/v1/customers/{id}", "limit", "At most so many events, 1 to 1000."},
