@@ -168,6 +168,13 @@ struct assignment assign_decide(const struct assign_customer *customer,
     return decide_running(customer, experiment, trace);
 }
 
+bool assign_needs_customer(const struct experiment *experiment)
+{
+    return experiment->state == EXPERIMENT_RUNNING ||
+           (experiment->winner >= 0 && experiment->audience &&
+            condition_reads(experiment->audience, "id"));
+}
+
 /* Buckets are ten-thousandths. */
 static void write_bucket(double bucket, struct text *out)
 {

@@ -56,6 +56,9 @@ const char *assign_reason_word(enum assign_reason reason);
 struct assignment assign_decide(const struct assign_customer *customer,
                                 const struct experiment *experiment, json_t *trace);
 
+/* Whether the decision looks at who the customer is: without an id there is none to be had. */
+bool assign_needs_customer(const struct experiment *experiment);
+
 /* Appends {"experiment", "variant", "value", "reason", "bucket", "in_experiment"} as JSON. */
 void assign_write(const struct experiment *experiment, struct assignment assignment,
                   struct text *out);

@@ -141,6 +141,7 @@ static void write_definition(const struct experiment *e, json_t *object)
     experiment_set(object, "segments", write_list(e->segments, e->segment_count));
     experiment_set(object, "metrics", write_metrics(e));
     experiment_set(object, "design", design_json(&e->design));
+    experiment_set(object, "evaluation_is_exposure", json_boolean(e->evaluation_is_exposure));
 }
 
 json_t *experiment_write(const struct experiment *e)

@@ -9,8 +9,9 @@
  * "." and n; the value of a variant its key, where no variant gives one; weights equal, where no
  * variant gives one (weights are kept as given and only divided by their sum for use:
  * experiment_weights); segments, metrics, tags and
- * overrides none; sticky false. Factors without variants make the full factorial with equal weights
- * and keys such as "grid-soft", the first combination being the control.
+ * overrides none; sticky and evaluation_is_exposure false. Factors without variants make the full
+ * factorial with equal weights and keys such as "grid-soft", the first combination being the
+ * control.
  *
  * Number and version: the number is given once and never used again; it stands for the experiment
  * in store keys. The version grows by one with each change and is what ETags and If-Match carry. */
@@ -101,8 +102,9 @@ struct experiment {
     struct experiment_metric *metrics; /* primary, guardrail, secondary, each as given */
     size_t metric_count;
     struct design design;
-    int winner;              /* a variant's index once stopped with one, else -1 */
-    const char *stop_reason; /* what was said of stopping it, or NULL */
+    bool evaluation_is_exposure; /* what an SDK asks for alone counts as shown (http/ofrep.c) */
+    int winner;                  /* a variant's index once stopped with one, else -1 */
+    const char *stop_reason;     /* what was said of stopping it, or NULL */
     uint16_t phase;
     int64_t version;
     int64_t created_at, started_at, stopped_at; /* ms; -1: not yet. started_at: the first start */

@@ -183,7 +183,8 @@ static bool traffic_kept(const struct experiment *e, const struct experiment *ne
 static bool started_may(const struct experiment *e, const struct experiment *next,
                         struct error *err)
 {
-    static const char *const fields[] = {"audience", "layer", "seed", "factors", "design"};
+    static const char *const fields[] = {"audience", "layer",  "seed",
+                                         "factors",  "design", "evaluation_is_exposure"};
     static const char *const roles[] = {"primary", "guardrail"};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         if (!same_member(e->json, next->json, fields[i]))

@@ -9,7 +9,9 @@
  * What may change: a draft, anything but its key. Running, paused or stopped: name, hypothesis,
  * owner, tags, overrides, segments and secondary metrics; traffic may grow while running or paused,
  * and so may weights change where the experiment is sticky, either of which opens an epoch. It may
- * become sticky, and stays so. Everything else asks for a new phase. Archived: nothing.
+ * become sticky, and stays so. Everything else asks for a new phase, evaluation_is_exposure too: it
+ * says who counts as exposed, and a phase that counts some when they are evaluated and some when
+ * they are shown has two effects in it. Archived: nothing.
  *
  * `now` is the time of the change in ms, and may lie in the past (demo, import), though not before
  * the epoch that it would follow. */

@@ -8,6 +8,7 @@
 #include "core/decider.h"
 #include "core/event.h"
 #include "core/json.h"
+#include "http/exposure.h"
 #include "http/response.h"
 #include "http/router.h"
 
@@ -54,10 +55,7 @@ static void expose(const struct experiment *experiment, const struct question *q
     if (!answers->exposures)
         answers->exposures = json_array();
     json_array_append_new(answers->exposures,
-                          json_pack("{s:s, s:s, s:s, s:s, s:O*}", "type", "exposure", "customer",
-                                    q->customer, "experiment", experiment->key, "variant",
-                                    experiment->variants[variant].key, "attributes",
-                                    q->attributes));
+                          exposure_event(experiment, q->customer, variant, q->attributes));
 }
 
 static void answer_one(const struct experiment *experiment, const struct question *q,

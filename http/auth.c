@@ -43,6 +43,12 @@ static const char *find_secret(const struct request *request, bool *in_address)
     return parameter ? request_query(request, parameter) : NULL;
 }
 
+const char *auth_secret(const struct request *request)
+{
+    bool in_address;
+    return find_secret(request, &in_address);
+}
+
 static bool from_this_machine(const struct request *request)
 {
     const union MHD_ConnectionInfo *info =

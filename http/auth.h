@@ -13,6 +13,9 @@
  * is not known. */
 bool auth_check(struct request *request, enum access access, struct error *err);
 
+/* The key that the request came with, whether it is one or not; NULL: none. */
+const char *auth_secret(const struct request *request);
+
 /* The parameter of the query in which the route takes a key, or NULL. Static. */
 const char *auth_parameter(const struct route *route);
 

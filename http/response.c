@@ -7,6 +7,7 @@
 
 #include "core/json.h"
 #include "http/cors.h"
+#include "http/ofrep.h"
 #include "http/server.h"
 
 int status_of(enum error_code code)
@@ -126,6 +127,7 @@ static const struct dialect {
     {"/api/", say_growthbook},
     {"/sub/", say_growthbook},
     {"/track", say_growthbook},
+    {"/ofrep/", ofrep_error},
 };
 
 static json_t *say_problem(const struct request *request, int status, const struct error *err)

@@ -88,7 +88,8 @@ test('a wrong method is refused, and told which ones there are', async () => {
     for (const method of METHODS.filter((word) => !methods.includes(word))) {
       const { status, headers, json } = await ask(server, method, path.replace(/\{\w+\}/, 'x'), { key: server.key });
       assert.equal(status, 405, `${method} ${path}`);
-      assert.equal(json().title, 'Method Not Allowed');
+      // Where SDKs of others ask, errors are in their words.
+      if (!/^\/(ofrep|api|sub|track)\b/.test(path)) assert.equal(json().title, 'Method Not Allowed');
       assert.deepEqual(headers.get('allow').split(', ').sort(), [...methods].sort(), path);
     }
   }

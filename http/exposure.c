@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Exposures, as events say them. */
+#include "http/exposure.h"
+
+json_t *exposure_event(const struct experiment *experiment, const char *customer, int variant,
+                       json_t *attributes)
+{
+    return json_pack("{s:s, s:s, s:s, s:s, s:O*}", "type", "exposure", "customer", customer,
+                     "experiment", experiment->key, "variant", experiment->variants[variant].key,
+                     "attributes", attributes);
+}
