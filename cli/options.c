@@ -13,7 +13,7 @@
 #include "cli/command.h"
 #include "core/error.h"
 
-enum { ROWS_MAX = 32 };
+enum { ROWS_MAX = 40 };
 
 /* What is wrong may quote any argument: one printable line of bounded length comes of it. */
 int options_wrong(const char *command, const char *format, ...)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "cli/command.h"
 #include "cli/options.h"
@@ -18,13 +19,19 @@
 #include "http/server.h"
 
 static const char help[] =
-    "Usage: uplift serve --data DIR [--listen ADDRESS:PORT] [OPTION]...\n"
+    "Usage: uplift serve --data DIR [--listen PLACE]... [OPTION]...\n"
     "Runs the server: assignment, events, results and the page.\n"
     "\n"
     "  --data DIR               the data folder; made when it is new\n"
-    "  --listen ADDRESS:PORT    where to listen [127.0.0.1:8080]; port 0 takes a free one\n"
-    "  --threads N              that answer requests [one a processor]\n"
-    "  --connections N          at most so many at once [2000]\n"
+    "  --listen PLACE           where to listen [127.0.0.1:8080]: ADDRESS:PORT, of which port 0\n"
+    "                           takes a free one, or unix:PATH; may be repeated\n"
+    "  --socket-mode MODE       permissions of the file of a Unix socket [660]\n"
+    "  --tls-cert FILE          speak TLS on all places but Unix sockets: the certificate and "
+    "those\n"
+    "                           behind it, PEM; read again at SIGHUP\n"
+    "  --tls-key FILE           its key, PEM\n"
+    "  --threads N              that answer requests, for each place [one a processor]\n"
+    "  --connections N          at most so many at once on each place [2000]\n"
     "  --timeout SECONDS        of a connection that neither sends nor takes [30]\n"
     "  --arrive SECONDS         for a request to arrive whole [60]\n"
     "  --retain-days N          drop events older than that, once nothing can change what was\n"
@@ -49,22 +56,13 @@ static const char help[] =
 enum { HOUSEKEEPING_SECONDS = 60, EXPIRE_MOST = 10000, EXPIRE_ROUNDS = 30, EXPIRE_ALL = 720 };
 enum { DESCRIPTORS_SPARE = 32 };
 
-/* "[::1]:80" or "127.0.0.1:80" into its parts. */
-static bool read_listen(const char *text, char address[64], int *port)
+/* "660" into permissions, which are octal everywhere. */
+static bool read_mode(const char *text, mode_t *mode)
 {
-    const char *colon = strrchr(text, ':');
-    if (!colon || colon == text || colon - text >= 64)
-        return false;
-    snprintf(address, 64, "%.*s", (int)(colon - text), text);
-    size_t len = strlen(address);
-    if (address[0] == '[' && address[len - 1] == ']') {
-        memmove(address, address + 1, len - 2);
-        address[len - 2] = '\0';
-    }
     char *end = NULL;
-    long number = strtol(colon + 1, &end, 10);
-    *port = (int)number;
-    return end != colon + 1 && !*end && number >= 0 && number <= 65535;
+    unsigned long number = strtoul(text, &end, 8);
+    *mode = (mode_t)number;
+    return *text >= '0' && *text <= '7' && !*end && number <= 0777;
 }
 
 /* "500G" into bytes, rounded down to whole pages of any system. */
@@ -82,20 +80,23 @@ static bool read_bytes(const char *text, size_t *bytes)
     return *bytes >= (size_t)1 << 20 && *bytes <= (size_t)1 << 46;
 }
 
-/* The port is known only now; the link opens the page with the key in its fragment, which browsers
- * do not send to any server. */
-static bool welcome(struct uplift *uplift, const char *address, unsigned port, struct error *err)
+/* Ports are known only now; the link opens the page with the key in its fragment, which browsers do
+ * not send to any server. */
+static bool welcome(struct uplift *uplift, const struct server *server, struct error *err)
 {
-    const char *open = strchr(address, ':') ? "[" : "", *close = *open ? "]" : "";
     char secret[KEY_SECRET_MAX];
-    if (keys_count(uplift) == 0) {
-        if (!keys_create(uplift, KEY_ADMIN, KEY_ROLE_ADMIN, "first key", secret, NULL, err))
-            return false;
+    bool first = keys_count(uplift) == 0;
+    if (first && !keys_create(uplift, KEY_ADMIN, KEY_ROLE_ADMIN, "first key", secret, NULL, err))
+        return false;
+    if (first)
         printf("admin key, shown only now: %s\n", secret);
-        printf("open the page with it: http://%s%s%s:%u/#key=%s\n", open, address, close, port,
-               secret);
-    }
-    printf("listening on http://%s%s%s:%u\n", open, address, close, port);
+    for (size_t i = 0; first && server_url(server, i); i++)
+        if (strncmp(server_url(server, i), "http", 4) == 0) {
+            printf("open the page with it: %s/#key=%s\n", server_url(server, i), secret);
+            break;
+        }
+    for (size_t i = 0; server_url(server, i); i++)
+        printf("listening on %s\n", server_url(server, i));
     fflush(stdout);
     return true;
 }
@@ -200,15 +201,28 @@ static void tell_clock(struct uplift *uplift, bool *doubted)
     *doubted = doubts;
 }
 
+static void reload(struct server *server)
+{
+    struct error err = {0};
+    char line[ERROR_LINE_MAX];
+    if (server_reload(server, &err))
+        fprintf(stderr, "uplift serve: the certificate was read again\n");
+    else if (err.code != ERROR_NOT_FOUND)
+        fprintf(stderr, "uplift serve: the old certificate stays: %s\n", error_line(&err, line));
+}
+
 /* Waits for the signal that ends the server, and keeps house meanwhile. */
-static void wait_for_end(struct uplift *uplift, int64_t compact_hours, const sigset_t *signals)
+static void wait_for_end(struct uplift *uplift, struct server *server, int64_t compact_hours,
+                         const sigset_t *signals)
 {
     const struct timespec pause = {.tv_sec = HOUSEKEEPING_SECONDS};
     struct expiry expiry = {.uplift = uplift};
     char told[ERROR_LINE_MAX] = "";
     bool doubted = false;
     atomic_store(&uplift->house_kept_at, uplift_now(uplift)); /* all was done, or comes soon */
-    while (sigtimedwait(signals, NULL, &pause) < 0) {
+    for (int got; (got = sigtimedwait(signals, NULL, &pause)) < 0 || got == SIGHUP;) {
+        if (got == SIGHUP)
+            reload(server);
         struct error err = {0};
         bool ok = keep_house(uplift, compact_hours, &expiry, &err);
         if (ok)
@@ -220,15 +234,15 @@ static void wait_for_end(struct uplift *uplift, int64_t compact_hours, const sig
     }
 }
 
-/* How many of the connections asked for file descriptors allow, of which some are kept for the
- * store. libmicrohttpd tries for ever, without a pause, to take a connection that it has no
- * descriptor for. */
-static int64_t connections_possible(int64_t asked)
+/* How many connections, of those asked for on each of some places, file descriptors allow, of which
+ * some are kept for the store. libmicrohttpd tries for ever, without a pause, to take a connection
+ * that it has no descriptor for. */
+static int64_t connections_possible(int64_t asked, int64_t places)
 {
     struct rlimit limit = {0};
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return asked;
-    rlim_t needed = (rlim_t)asked + DESCRIPTORS_SPARE;
+    rlim_t needed = (rlim_t)(asked * places) + DESCRIPTORS_SPARE;
     if (limit.rlim_cur < needed) {
         limit.rlim_cur = limit.rlim_max < needed ? limit.rlim_max : needed;
         setrlimit(RLIMIT_NOFILE, &limit);
@@ -236,28 +250,38 @@ static int64_t connections_possible(int64_t asked)
     if (limit.rlim_cur >= needed)
         return asked;
     int64_t most = (int64_t)limit.rlim_cur,
-            spare = most > 2 * DESCRIPTORS_SPARE ? DESCRIPTORS_SPARE : most / 2;
+            spare = most > 2 * DESCRIPTORS_SPARE ? DESCRIPTORS_SPARE : most / 2,
+            each = (most - spare) / places;
     fprintf(stderr,
             "uplift serve: takes %lld connections at once, not %lld: the limit of open "
             "files is %lld\n",
-            (long long)(most - spare), (long long)asked, (long long)most);
-    return most - spare;
+            (long long)each, (long long)asked, (long long)most);
+    return each > 0 ? each : 1;
+}
+
+/* SIGHUP reads files again; where there are none, the end of a terminal ends a server that was
+ * begun on it. */
+static void choose_signals(bool reloads, sigset_t *signals)
+{
+    sigemptyset(signals);
+    sigaddset(signals, SIGTERM);
+    sigaddset(signals, SIGINT);
+    if (reloads || !isatty(STDIN_FILENO))
+        sigaddset(signals, SIGHUP);
+    /* Before any thread starts, so that all of them leave these to this one. */
+    pthread_sigmask(SIG_BLOCK, signals, NULL);
 }
 
 static bool run(const char *data, const struct uplift_options *open, int64_t compact_hours,
                 const struct server_options *options, struct error *err)
 {
     sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    /* Before any thread starts, so that all of them leave these to this one. */
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    choose_signals(options->tls_certificate, &signals);
     struct uplift *uplift = uplift_open_with(data, open, err);
     struct server *server = uplift ? server_start(uplift, options, err) : NULL;
-    bool ok = server && welcome(uplift, options->address, server_port(server), err);
+    bool ok = server && welcome(uplift, server, err);
     if (ok)
-        wait_for_end(uplift, compact_hours, &signals);
+        wait_for_end(uplift, server, compact_hours, &signals);
     server_stop(&server);
     uplift_close(&uplift);
     return ok;
@@ -265,13 +289,18 @@ static bool run(const char *data, const struct uplift_options *open, int64_t com
 
 int serve_command(int argc, char **argv)
 {
-    const char *data = NULL, *listen = "127.0.0.1:8080", *store_max = NULL;
+    const char *data = NULL, *store_max = NULL, *mode = "660";
+    struct option_values listen = {.values = {"127.0.0.1:8080"}, .count = 1};
+    struct server_options server = {0};
     int64_t threads = 0, connections = 2000, timeout = 30, arrive = 60, rate = 100000,
             compact_hours = 24;
     struct uplift_options open = {.refusing = tell_refusing};
     const struct option_row rows[] = {
         {.name = "data", .kind = OPTION_TEXT, .out = &data, .required = true},
-        {.name = "listen", .kind = OPTION_TEXT, .out = &listen},
+        {.name = "listen", .kind = OPTION_LIST, .out = &listen},
+        {.name = "socket-mode", .kind = OPTION_TEXT, .out = &mode},
+        {.name = "tls-cert", .kind = OPTION_TEXT, .out = &server.tls_certificate},
+        {.name = "tls-key", .kind = OPTION_TEXT, .out = &server.tls_key},
         {.name = "threads", .kind = OPTION_INTEGER, .out = &threads, .least = 1, .most = 1024},
         {.name = "connections",
          .kind = OPTION_INTEGER,
@@ -299,20 +328,23 @@ int serve_command(int argc, char **argv)
     enum options_result result = options_read(&options, argc, argv);
     if (result != OPTIONS_GO)
         return options_exit(result);
-    char address[64], line[ERROR_LINE_MAX];
-    int port = 0;
-    if (!read_listen(listen, address, &port))
-        return options_wrong("serve", "--listen: must be ADDRESS:PORT");
+    char line[ERROR_LINE_MAX];
+    if (!read_mode(mode, &server.socket_mode))
+        return options_wrong("serve", "--socket-mode: must be octal, such as 660");
+    if (listen.count > SERVER_LISTEN_MAX)
+        return options_wrong("serve", "--listen: more than %d", SERVER_LISTEN_MAX);
+    if (!server.tls_certificate != !server.tls_key)
+        return options_wrong("serve", "--tls-cert and --tls-key go together");
     if (store_max && !read_bytes(store_max, &open.store_max))
         return options_wrong("serve", "--store-max: must be a number of bytes from 1M on, such as "
                                       "500G");
-    struct server_options server = {.address = address,
-                                    .port = (uint16_t)port,
-                                    .threads = (unsigned)threads,
-                                    .connections_max = (unsigned)connections_possible(connections),
-                                    .timeout_seconds = (unsigned)timeout,
-                                    .arrive_seconds = (unsigned)arrive,
-                                    .rate = (double)rate};
+    server.listen = listen.values;
+    server.listen_count = listen.count;
+    server.threads = (unsigned)threads;
+    server.connections_max = (unsigned)connections_possible(connections, (int64_t)listen.count);
+    server.timeout_seconds = (unsigned)timeout;
+    server.arrive_seconds = (unsigned)arrive;
+    server.rate = (double)rate;
     struct error err = {0};
     if (run(data, &open, compact_hours, &server, &err))
         return COMMAND_OK;

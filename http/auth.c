@@ -49,8 +49,12 @@ const char *auth_secret(const struct request *request)
     return find_secret(request, &in_address);
 }
 
+/* By its loopback address, and not for somebody else, as a proxy on this machine would say. A Unix
+ * socket is where a proxy asks for others, who need not be from here. */
 static bool from_this_machine(const struct request *request)
 {
+    if (request_header(request, "Forwarded") || request_header(request, "X-Forwarded-For"))
+        return false;
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     if (!info || !info->client_addr)

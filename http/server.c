@@ -4,13 +4,12 @@
  * still has its (bounded) body read and thrown away, so that the connection stays usable. */
 #include "http/server.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <sodium.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <strings.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,11 +17,13 @@
 #include "http/auth.h"
 #include "http/cors.h"
 #include "http/limit.h"
+#include "http/listen.h"
 #include "http/page.h"
 #include "http/request.h"
 #include "http/response.h"
 #include "http/router.h"
 #include "http/stream.h"
+#include "http/tls.h"
 #include "http/watch.h"
 
 enum {
@@ -34,13 +35,20 @@ enum {
     DISCARD_MAX = 16 << 20, /* bytes of a refused body that are read to keep the answer readable */
 };
 
-struct server {
+struct place {
     _Atomic(struct MHD_Daemon *) daemon; /* set at start, when requests may have come already */
-    struct uplift *uplift;               /* set at start */
-    uint16_t port;                       /* set at start */
-    struct limit *limit;                 /* set at start */
-    struct watch *watch;                 /* set at start */
-    struct streams *streams;             /* set at start */
+    struct listener listener;            /* set at start */
+    char url[sizeof "https://" + sizeof((struct listener *)0)->place]; /* set at start */
+};
+
+struct server {
+    struct place places[SERVER_LISTEN_MAX];
+    size_t place_count;      /* set at start */
+    struct uplift *uplift;   /* set at start */
+    struct tls *tls;         /* set at start; NULL: none */
+    struct limit *limit;     /* set at start */
+    struct watch *watch;     /* set at start */
+    struct streams *streams; /* set at start */
     pthread_t ticker;
     double started;         /* set at start */
     struct histogram *took; /* one a route */
@@ -52,7 +60,27 @@ struct server {
 
 uint16_t server_port(const struct server *server)
 {
-    return server->port;
+    for (size_t i = 0; i < server->place_count; i++)
+        if (server->places[i].listener.port)
+            return server->places[i].listener.port;
+    return 0;
+}
+
+const char *server_url(const struct server *server, size_t i)
+{
+    return i < server->place_count ? server->places[i].url : NULL;
+}
+
+bool server_reload(struct server *server, struct error *err)
+{
+    if (!server->tls)
+        return error_set(err, ERROR_NOT_FOUND, NULL, "there is no certificate to read again");
+    return tls_reload(server->tls, err);
+}
+
+double server_certificate_ends(const struct server *server)
+{
+    return server->tls ? (double)tls_ends(server->tls) : 0;
 }
 
 uint64_t server_answers(const struct server *server, int class)
@@ -67,9 +95,14 @@ void server_count(struct server *server, int status)
 
 unsigned server_connections(const struct server *server)
 {
-    const union MHD_DaemonInfo *info =
-        MHD_get_daemon_info(atomic_load(&server->daemon), MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
-    return info ? info->num_connections : 0;
+    unsigned count = 0;
+    for (size_t i = 0; i < server->place_count; i++) {
+        struct MHD_Daemon *daemon = atomic_load(&server->places[i].daemon);
+        const union MHD_DaemonInfo *info =
+            daemon ? MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS) : NULL;
+        count += info ? info->num_connections : 0;
+    }
+    return count;
 }
 
 double server_started(const struct server *server)
@@ -281,22 +314,6 @@ static void on_completed(void *data, struct MHD_Connection *connection, void **c
     *context = NULL;
 }
 
-static bool read_address(const struct server_options *options, struct sockaddr_storage *out,
-                         struct error *err)
-{
-    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(options->port)};
-    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(options->port)};
-    memset(out, 0, sizeof *out);
-    if (inet_pton(AF_INET, options->address, &v4.sin_addr) == 1)
-        memcpy(out, &v4, sizeof v4);
-    else if (inet_pton(AF_INET6, options->address, &v6.sin6_addr) == 1)
-        memcpy(out, &v6, sizeof v6);
-    else
-        return error_set(err, ERROR_INVALID, "--listen", "'%s' is not an address",
-                         options->address);
-    return true;
-}
-
 /* Wakes streams, and once a second cuts what does not arrive. A change that customers see is told
  * to SDKs within a quarter of a second. */
 static void *tick(void *data)
@@ -312,16 +329,6 @@ static void *tick(void *data)
     return NULL;
 }
 
-static void release(struct server **server)
-{
-    limit_free(&(*server)->limit);
-    watch_free(&(*server)->watch);
-    streams_free(&(*server)->streams);
-    free((*server)->took);
-    free(*server);
-    *server = NULL;
-}
-
 static size_t route_count(void)
 {
     size_t count = 0;
@@ -330,48 +337,107 @@ static size_t route_count(void)
     return count;
 }
 
-struct server *server_start(struct uplift *uplift, const struct server_options *options,
-                            struct error *err)
+static void release(struct server **server)
 {
-    struct sockaddr_storage address;
-    if (!read_address(options, &address, err))
-        return NULL;
+    for (size_t i = 0; i < (*server)->place_count; i++)
+        listen_close(&(*server)->places[i].listener);
+    tls_close(&(*server)->tls);
+    limit_free(&(*server)->limit);
+    watch_free(&(*server)->watch);
+    streams_free(&(*server)->streams);
+    free((*server)->took);
+    free(*server);
+    *server = NULL;
+}
+
+static bool open_tls(struct server *server, const struct server_options *options, struct error *err)
+{
+    if (!options->tls_certificate)
+        return true;
+    if (MHD_is_feature_supported(MHD_FEATURE_TLS) != MHD_YES ||
+        MHD_is_feature_supported(MHD_FEATURE_HTTPS_CERT_CALLBACK) != MHD_YES)
+        return error_set(err, ERROR_UNSUPPORTED, "--tls-cert",
+                         "the libmicrohttpd of this system was built without TLS");
+    server->tls = tls_open(options->tls_certificate, options->tls_key, err);
+    return server->tls != NULL;
+}
+
+/* Sockets before threads: where one cannot be had, nothing was answered on another. */
+static bool open_places(struct server *server, const struct server_options *options,
+                        struct error *err)
+{
+    must(options->listen_count <= SERVER_LISTEN_MAX);
+    for (size_t i = 0; i < options->listen_count; i++) {
+        struct place *place = &server->places[server->place_count++];
+        if (!listen_open(&place->listener, options->listen[i], options->socket_mode, err))
+            return false;
+        const char *scheme = place->listener.path ? "" : server->tls ? "https://" : "http://";
+        stpcpy(stpcpy(place->url, scheme), place->listener.place);
+    }
+    return true;
+}
+
+static unsigned connections_most(const struct server_options *options)
+{
+    return options->connections_max ? options->connections_max : CONNECTIONS_MAX;
+}
+
+static bool serve_place(struct server *server, struct place *place,
+                        const struct server_options *options, struct error *err)
+{
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     unsigned threads = options->threads ? options->threads
                        : processors > 1 ? (unsigned)processors
                                         : 2;
-    unsigned limit = options->connections_max ? options->connections_max : CONNECTIONS_MAX;
     unsigned timeout = options->timeout_seconds ? options->timeout_seconds : TIMEOUT_SECONDS;
-    unsigned flags = MHD_USE_POLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC |
-                     (address.ss_family == AF_INET6 ? MHD_USE_IPv6 : 0u);
+    unsigned flags = MHD_USE_POLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC;
+    const struct MHD_OptionItem secure[] = {
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)TLS_PRIORITIES},
+        {MHD_OPTION_HTTPS_CERT_CALLBACK2, 0, (void *)(uintptr_t)tls_retrieve},
+        {MHD_OPTION_END, 0, NULL}};
+    bool tls = server->tls && !place->listener.path;
+    struct MHD_Daemon *daemon = MHD_start_daemon(
+        flags | (tls ? MHD_USE_TLS : 0u), 0, NULL, NULL, on_request, server,
+        MHD_OPTION_LISTEN_SOCKET, place->listener.socket, MHD_OPTION_ARRAY,
+        tls ? secure : secure + 2, MHD_OPTION_THREAD_POOL_SIZE, threads,
+        MHD_OPTION_CONNECTION_LIMIT, connections_most(options), MHD_OPTION_CONNECTION_TIMEOUT,
+        timeout, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_LIMIT,
+        MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
+        server, MHD_OPTION_NOTIFY_CONNECTION, watch_notify, server->watch, MHD_OPTION_END);
+    atomic_store(&place->daemon, daemon);
+    return daemon || error_set_errno(err, ERROR_IO, "--listen", "cannot answer on %s", place->url);
+}
+
+static struct server *server_new(struct uplift *uplift, const struct server_options *options)
+{
     struct server *server = xcalloc(1, sizeof *server);
+    uint64_t first;
     server->uplift = uplift;
     server->started = (double)time(NULL);
-    uint64_t first;
     randombytes_buf(&first, sizeof first);
     atomic_store(&server->requests, first);
     server->took = xcalloc(route_count(), sizeof *server->took);
     server->limit = limit_new(options->rate, options->rate);
     server->watch = watch_new(options->arrive_seconds ? options->arrive_seconds : ARRIVE_SECONDS);
-    server->streams = streams_new(uplift, limit / 2);
-    server->daemon = MHD_start_daemon(
-        flags, options->port, NULL, NULL, on_request, server, MHD_OPTION_SOCK_ADDR, &address,
-        MHD_OPTION_THREAD_POOL_SIZE, threads, MHD_OPTION_CONNECTION_LIMIT, limit,
-        MHD_OPTION_CONNECTION_TIMEOUT, timeout, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)MEMORY_LIMIT, MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_NOTIFY_CONNECTION,
-        watch_notify, server->watch, MHD_OPTION_END);
-    if (!server->daemon) {
-        error_set_errno(err, ERROR_IO, "--listen", "cannot listen on %s port %u", options->address,
-                        options->port);
+    server->streams = streams_new(uplift, connections_most(options) / 2);
+    return server;
+}
+
+struct server *server_start(struct uplift *uplift, const struct server_options *options,
+                            struct error *err)
+{
+    struct server *server = server_new(uplift, options);
+    bool ok = open_tls(server, options, err) && open_places(server, options, err);
+    if (!ok) {
         release(&server);
         return NULL;
     }
     if (pthread_create(&server->ticker, NULL, tick, server) != 0)
         error_fatal("cannot start a thread");
-    const union MHD_DaemonInfo *info =
-        MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_BIND_PORT);
-    server->port = info ? info->port : options->port;
+    for (size_t i = 0; ok && i < server->place_count; i++)
+        ok = serve_place(server, &server->places[i], options, err);
+    if (!ok)
+        server_stop(&server);
     return server;
 }
 
@@ -394,10 +460,13 @@ void server_stop(struct server **server)
 {
     if (!*server)
         return;
-    int listening = MHD_quiesce_daemon((*server)->daemon);
+    /* The sockets listen until all is done, but nobody takes what comes: listen_close. */
+    for (size_t i = 0; i < (*server)->place_count; i++)
+        if (atomic_load(&(*server)->places[i].daemon))
+            MHD_quiesce_daemon(atomic_load(&(*server)->places[i].daemon));
     drain(*server);
-    MHD_stop_daemon((*server)->daemon);
-    if (listening >= 0)
-        close(listening);
+    for (size_t i = 0; i < (*server)->place_count; i++)
+        if (atomic_load(&(*server)->places[i].daemon))
+            MHD_stop_daemon(atomic_load(&(*server)->places[i].daemon));
     release(server);
 }

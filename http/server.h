@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "core/error.h"
 #include "core/uplift.h"
@@ -15,11 +16,16 @@
 struct server;
 struct route;
 
+enum { SERVER_LISTEN_MAX = 8 };
+
 struct server_options {
-    const char *address;      /* "127.0.0.1" or "::1", … */
-    uint16_t port;            /* 0: a free one */
-    unsigned threads;         /* 0: one a processor */
-    unsigned connections_max; /* 0: 2,000 */
+    const char *const *listen; /* SERVER_LISTEN_MAX or fewer places (listen.h) */
+    size_t listen_count;
+    mode_t socket_mode; /* of the file of a Unix socket */
+    /* The files of TLS for all places that are no Unix sockets (tls.h), or both NULL. Borrowed. */
+    const char *tls_certificate, *tls_key;
+    unsigned threads;         /* for each place; 0: one a processor */
+    unsigned connections_max; /* on each place; 0: 2,000 */
     unsigned timeout_seconds; /* of a connection that neither sends nor takes; 0: 30 */
     unsigned arrive_seconds;  /* for a request to arrive whole; 0: 60 */
     double rate;              /* requests a second that a key may make; 0: as many as it likes */
@@ -32,7 +38,15 @@ struct server *server_start(struct uplift *uplift, const struct server_options *
                             struct error *err);
 /* Takes no more connections, answers what is under way, ends the threads. */
 void server_stop(struct server **server);
+/* The port of the first place that has one; 0: none has. */
 uint16_t server_port(const struct server *server);
+/* "http://127.0.0.1:8080" or "unix:/run/socket" of place `i`; NULL behind the last one. */
+const char *server_url(const struct server *server, size_t i);
+/* Reads the files of TLS again. False with *err: the old ones stay. ERROR_NOT_FOUND: there are
+ * none. */
+bool server_reload(struct server *server, struct error *err);
+/* When the certificate ends, seconds since 1970; 0: no TLS. */
+double server_certificate_ends(const struct server *server);
 
 /* Answers so far by class of status (2, 3, 4, 5), and counting one. */
 uint64_t server_answers(const struct server *server, int class);

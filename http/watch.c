@@ -15,6 +15,7 @@
 
 struct entry {
     int socket;
+    bool secure;     /* speaks TLS */
     bool reading;    /* a request is awaited or arriving */
     long long since; /* since when */
     struct entry *next, **link;
@@ -54,9 +55,13 @@ static struct entry *add(struct watch *watch, struct MHD_Connection *connection)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    const union MHD_ConnectionInfo *session =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
     struct entry *entry = xcalloc(1, sizeof *entry);
-    *entry = (struct entry){
-        .socket = info ? info->connect_fd : -1, .reading = true, .since = watch_now()};
+    *entry = (struct entry){.socket = info ? info->connect_fd : -1,
+                            .secure = session && session->tls_session,
+                            .reading = true,
+                            .since = watch_now()};
     pthread_mutex_lock(&watch->lock);
     entry->next = watch->first;
     entry->link = &watch->first;
@@ -110,19 +115,22 @@ void watch_answered(struct watch *watch, struct MHD_Connection *connection)
 }
 
 /* Told on the bare socket: libmicrohttpd answers whole requests only. Nothing of its own can be
- * under way on it, as no request is. */
-static void tell(int socket)
+ * under way on it, as no request is. One that speaks TLS is told nothing: its session is another
+ * thread's. */
+static void tell(const struct entry *entry)
 {
     static const char body[] =
         "{\"type\": \"about:blank\", \"title\": \"Request Timeout\", \"status\": 408, \"detail\": "
         "\"the request did not arrive whole in time\"}";
     char answer[512];
+    if (entry->secure)
+        return;
     int len = snprintf(answer, sizeof answer,
                        "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n"
                        "Content-Type: application/problem+json\r\nContent-Length: %zu\r\n\r\n%s",
                        sizeof body - 1, body);
     /* A client that does not take it is cut all the same. */
-    ssize_t sent = send(socket, answer, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    ssize_t sent = send(entry->socket, answer, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT);
     (void)sent;
 }
 
@@ -132,7 +140,7 @@ void watch_cut(struct watch *watch)
     pthread_mutex_lock(&watch->lock);
     for (struct entry *entry = watch->first; entry; entry = entry->next)
         if (entry->reading && now - entry->since > watch->most && entry->socket >= 0) {
-            tell(entry->socket);
+            tell(entry);
             shutdown(entry->socket, SHUT_RDWR);
             entry->socket = -1;
         }

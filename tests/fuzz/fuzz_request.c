@@ -61,7 +61,8 @@ static void define(void)
 
 static void begin(void)
 {
-    const struct server_options options = {.address = "127.0.0.1", .threads = 1};
+    static const char *const listen[] = {"127.0.0.1:0"};
+    const struct server_options options = {.listen = listen, .listen_count = 1, .threads = 1};
     struct error err = {0};
     signal(SIGPIPE, SIG_IGN);
     must(folder_make(folder));
