@@ -9,9 +9,10 @@ export const bin = process.env.UPLIFT_BIN;
 // How many times as much memory and time a server with a sanitizer may take.
 export const slack = /__(asan|tsan)_init/.test(readFileSync(bin, 'latin1')) ? 10 : 1;
 
-// A test that failed leaves its server; the file would wait for it until its time is over.
+// A test that failed leaves its server; the file would wait for it until its time is over. Later than
+// the file's own hooks, of which this one is the first: those may end a server in peace.
 const running = new Set();
-after(() => running.forEach((child) => child.kill('SIGKILL')));
+after(() => setTimeout(() => running.forEach((child) => child.kill('SIGKILL')), 10_000 * slack).unref());
 
 // Starts `uplift serve` on the folder. Gives {port, key (of a fresh store), url, child, ended: a
 // promise of [code, signal], text(): what it printed, stop(signal), ask()}. `shell`: what is run by
@@ -28,9 +29,9 @@ export async function serve(folder, { options = [], env = {}, shell = '', key, p
     child.stdout.on('data', (bytes) => { text += bytes; if (/listening on/.test(text)) resolve(); });
     ended.then(() => reject(new Error(`did not start: ${text}`)));
   });
-  const port = Number(/listening on http:\/\/127\.0\.0\.1:(\d+)/.exec(text)[1]);
+  const port = Number(/listening on https?:\/\/127\.0\.0\.1:(\d+)/.exec(text)[1]);
   const server = {
-    port, child, ended, key: /adm-\w+/.exec(text)?.[0] ?? key, url: `http://127.0.0.1:${port}`, text: () => text,
+    port, child, ended, key: /adm-\w+/.exec(text)?.[0] ?? key, url: /listening on (http\S+)/.exec(text)[1], text: () => text,
     // Killed hard in the end, so that a server that hangs fails the test and does not outlive it.
     stop: (signal = 'SIGTERM') => {
       const timer = setTimeout(() => child.kill('SIGKILL'), 60_000);
