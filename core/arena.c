@@ -60,11 +60,25 @@ struct slice arena_slice(struct arena *arena, struct slice slice)
     return (struct slice){arena_strndup(arena, slice.ptr, slice.len), slice.len};
 }
 
-void arena_release(struct arena *arena)
+static void free_blocks(struct arena_block *block)
 {
-    for (struct arena_block *block = arena->blocks, *next; block; block = next) {
+    for (struct arena_block *next; block; block = next) {
         next = block->next;
         free(block);
     }
+}
+
+void arena_reset(struct arena *arena)
+{
+    if (!arena->blocks)
+        return;
+    free_blocks(arena->blocks->next);
+    arena->blocks->next = NULL;
+    arena->blocks->used = 0;
+}
+
+void arena_release(struct arena *arena)
+{
+    free_blocks(arena->blocks);
     arena->blocks = NULL;
 }

@@ -20,6 +20,8 @@ void *arena_alloc(struct arena *arena, size_t size);
 char *arena_strndup(struct arena *arena, const char *bytes, size_t len);
 char *arena_strdup(struct arena *arena, const char *text);
 struct slice arena_slice(struct arena *arena, struct slice slice);
+/* Empties the arena and keeps its last block for what comes next. */
+void arena_reset(struct arena *arena);
 /* Frees everything; the arena is empty and usable again. */
 void arena_release(struct arena *arena);
 

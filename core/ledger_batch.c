@@ -108,7 +108,7 @@ static bool hold(struct holding *held, uint64_t customer, const struct experimen
                  uint16_t phase, struct slice record, struct arena *arena, struct error *err)
 {
     if (held->count == held->room) {
-        held->room = held->room ? 2 * held->room : 8;
+        held->room = held->room ? 2 * held->room : 2;
         struct held *more = arena_alloc(arena, held->room * sizeof *more);
         if (held->count)
             memcpy(more, held->list, held->count * sizeof *more);
@@ -203,6 +203,7 @@ struct writing {
     const struct catalog *catalog;
     uint64_t uncounted; /* recount_uncounted */
     struct text scratch;
+    struct arena arena; /* of the customer that is written */
     struct error *err;
 };
 
@@ -219,11 +220,10 @@ static bool append(struct writing *w, const struct event *event, uint64_t custom
 
 static bool write_known(struct writing *w, struct ledger_row *rows, size_t count)
 {
-    struct arena arena = {0};
     struct holding held = {0};
     uint64_t customer = rows->customer;
     bool counted = customer < w->uncounted, fresh = false, told = true;
-    bool ok = !counted || hold_all(&held, w->txn, customer, w->catalog, &arena, w->err);
+    bool ok = !counted || hold_all(&held, w->txn, customer, w->catalog, &w->arena, w->err);
     for (size_t i = 0; ok && i < count; i++) {
         bool added = append(w, rows[i].event, customer);
         *rows[i].duplicate = !added;
@@ -236,7 +236,6 @@ static bool write_known(struct writing *w, struct ledger_row *rows, size_t count
         store_units(&held, w->txn, w->tallies, customer, &w->scratch);
     else if (ok && fresh)
         ok = ledger_customer(w->txn, w->tallies, customer, w->catalog, w->err);
-    arena_release(&arena);
     return ok;
 }
 
@@ -289,7 +288,6 @@ static void put_row(struct writing *w, const struct store_key *key)
 static void write_units(struct writing *w, uint64_t customer, const struct first *list,
                         size_t count)
 {
-    struct arena arena = {0};
     struct unit unit;
     struct event history[FIRST_EVENTS_MAX];
     for (size_t i = 0; i < count; i++)
@@ -299,7 +297,7 @@ static void write_units(struct writing *w, uint64_t customer, const struct first
     for (size_t i = 0; i < met.count; i++) {
         const struct experiment *experiment = met.list[i].experiment;
         uint16_t phase = met.list[i].phase;
-        if (!ledger_unit(history, count, experiment, phase, w->catalog, &arena, &unit))
+        if (!ledger_unit(history, count, experiment, phase, w->catalog, &w->arena, &unit))
             continue;
         struct store_key key = ledger_unit_key(customer, experiment->number, phase);
         ledger_unit_encode(&unit, experiment, &w->scratch);
@@ -307,7 +305,6 @@ static void write_units(struct writing *w, uint64_t customer, const struct first
         put_row(w, &key);
     }
     free(met.list);
-    arena_release(&arena);
 }
 
 static void write_new(struct writing *w, struct ledger_row *rows, size_t count)
@@ -353,7 +350,9 @@ bool ledger_batch_write(struct ledger_batch *batch, struct store_txn *txn,
         for (end = i; end < batch->count && batch->rows[end].customer == batch->rows[i].customer;)
             end++;
         ok = write_customer(&w, batch, &batch->rows[i], end - i);
+        arena_reset(&w.arena);
     }
+    arena_release(&w.arena);
     text_release(&w.scratch);
     return ok;
 }

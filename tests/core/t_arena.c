@@ -64,6 +64,25 @@ static void test_copies__end_in_zero_and_keep_zeros_inside(void **state)
     arena_release(&arena);
 }
 
+static void test_reset__gives_the_same_memory_again_zeroed(void **state)
+{
+    (void)state;
+    struct arena arena = {0};
+    arena_reset(&arena);
+    for (int i = 0; i < 100; i++)
+        memset(arena_alloc(&arena, 100), 'x', 100);
+    arena_reset(&arena);
+    char *first = arena_alloc(&arena, 100);
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(first[i], 0);
+    memset(first, 'x', 100);
+    arena_reset(&arena);
+    char *again = arena_alloc(&arena, 100);
+    assert_ptr_equal(again, first);
+    assert_int_equal(again[99], 0);
+    arena_release(&arena);
+}
+
 int main(void)
 {
     cmocka_set_message_output(CM_OUTPUT_TAP);
@@ -71,6 +90,7 @@ int main(void)
         cmocka_unit_test(test_alloc__is_zeroed_aligned_and_apart),
         cmocka_unit_test(test_alloc__takes_more_than_a_block),
         cmocka_unit_test(test_copies__end_in_zero_and_keep_zeros_inside),
+        cmocka_unit_test(test_reset__gives_the_same_memory_again_zeroed),
     };
     return cmocka_run_group_tests_name("arena", tests, NULL, NULL);
 }
