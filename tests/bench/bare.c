@@ -10,7 +10,7 @@
 
 #include "core/error.h"
 
-enum { KEY_BYTES = 16, BODY_MAX = 4096, HEAD = 112 };
+enum { KEY_BYTES = 16, BODY_MAX = 16 << 20, HEAD = 112 };
 
 /* --- LMDB ----------------------------------------------------------------------------------- */
 
@@ -80,9 +80,9 @@ void bare_close(struct bare_store **store)
 
 struct asked {
     struct MHD_Connection *connection;
-    size_t len;
-    char body[BODY_MAX];
-    bool suspended, written;
+    size_t records; /* in the body, alike in length */
+    struct text body;
+    bool suspended;
     struct asked *next;
 };
 
@@ -124,16 +124,17 @@ static enum MHD_Result on_request(void *data, struct MHD_Connection *connection,
 {
     struct bare *bare = data;
     struct asked *asked = *context;
-    (void)path, (void)method, (void)version;
+    (void)method, (void)version;
     if (!asked) {
-        *context = asked = xcalloc(1, bare->store ? sizeof *asked : offsetof(struct asked, body));
+        *context = asked = xcalloc(1, sizeof *asked);
         asked->connection = connection;
+        asked->records = strtoul(path + 1, NULL, 10);
+        text_init(&asked->body, BODY_MAX);
         return MHD_YES;
     }
     if (*len) {
-        if (bare->store && asked->len + *len <= BODY_MAX)
-            memcpy(asked->body + asked->len, bytes, *len);
-        asked->len += *len;
+        if (bare->store)
+            text_add(&asked->body, bytes, *len);
         *len = 0;
         return MHD_YES;
     }
@@ -148,8 +149,18 @@ static void on_completed(void *data, struct MHD_Connection *connection, void **c
                          enum MHD_RequestTerminationCode why)
 {
     (void)data, (void)connection, (void)why;
-    free(*context);
+    struct asked *asked = *context;
+    if (asked)
+        text_release(&asked->body);
+    free(asked);
     *context = NULL;
+}
+
+static void put_body(const struct bare *bare, MDB_txn *txn, const struct asked *asked)
+{
+    size_t records = asked->records ? asked->records : 1, each = asked->body.len / records;
+    for (size_t i = 0; i < records; i++)
+        put(txn, bare->store->table, asked->body.ptr + i * each, each);
 }
 
 static void *write_groups(void *data)
@@ -165,8 +176,7 @@ static void *write_groups(void *data)
         MDB_txn *txn;
         good(mdb_txn_begin(bare->store->env, NULL, 0, &txn));
         for (struct asked *asked = group; asked; asked = asked->next)
-            put(txn, bare->store->table, asked->body,
-                asked->len < BODY_MAX ? asked->len : BODY_MAX);
+            put_body(bare, txn, asked);
         good(mdb_txn_commit(txn));
         for (struct asked *asked = group, *next; asked; asked = next) {
             next = asked->next;

@@ -9,7 +9,8 @@
 
 /* A server that takes any POST and answers `len` bytes, head and all. */
 struct bench_server bare_answers(size_t len);
-/* One that puts the body under a random key, commits groups as they gather, and answers then. */
+/* One that puts the body under a random key, commits groups as they gather, and answers then. A
+ * path "/1000" has it put the body as that many records of one length. */
 struct bench_server bare_commits(const char *folder, size_t len);
 
 /* Puts of `bytes` under random keys into a store that holds `already`, `each` in a commit with

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Durable events over HTTP into a store of a million customers, half of them exposures, half
  * outcomes, beside bare LMDB; what a server with that store needs of time, memory and disk. Not a
- * test. BENCH_CUSTOMERS: another number of customers. */
+ * test. BENCH_CUSTOMERS: another number of customers; BENCH_RUNS: another number of runs of which
+ * medians are told. "bench_ingest single" measures single events and nothing else. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -10,10 +11,20 @@
 #include "tests/bench/load.h"
 #include "tests/core/folder.h"
 
-enum { RUNS = 3, FILL = 10000, PAYLOAD = 100, GROUP = 10000, SIZED = 100000, SIZED_FILL = 500 };
+enum {
+    RUNS = 3,
+    RUNS_MAX = 99,
+    FILL = 10000,
+    PAYLOAD = 100,
+    GROUP = 10000,
+    SIZED = 100000,
+    SIZED_FILL = 500
+};
 
 static uint64_t customers = 1000000, event_number;
+static int runs = RUNS;
 static char key[48];
+static const double CELL_SECONDS = 0.6;
 
 static void name_customer(char name[32], uint64_t number)
 {
@@ -187,14 +198,14 @@ static void next_question(void *data, struct text *body)
     text_puts(body, "{\"customer\": \"customer-1\", \"experiments\": [\"exp-1\"]}");
 }
 
-static struct load_figures run(const struct bench_server *server, size_t batch,
-                               unsigned connections)
+static struct load_figures run(const struct bench_server *server, const char *path, size_t batch,
+                               unsigned connections, double seconds)
 {
     const struct load load = {.port = server->port,
                               .connections = connections,
                               .warm = 0.3,
-                              .seconds = bench_long() ? 10 : 1.5,
-                              .path = "/v1/events",
+                              .seconds = seconds,
+                              .path = path,
                               .key = key,
                               .next = next,
                               .data = &batch,
@@ -207,53 +218,95 @@ static struct load_figures run(const struct bench_server *server, size_t batch,
     return figures;
 }
 
-static void measure_single(const struct bench_server *ours)
+/* Medians of ours and of the bare server, in turn. */
+struct pair {
+    double rate[2], p99[2];
+    double used[2]; /* microseconds of processors an event */
+};
+
+static struct pair beside(const struct bench_server servers[2], size_t batch, unsigned connections,
+                          double seconds)
 {
-    double rates[2][RUNS], p99s[2][RUNS];
-    char folder[FOLDER_MAX];
-    must(folder_make(folder));
-    struct bench_server bare = bare_commits(folder, 300);
-    for (int i = 0; i < RUNS; i++)
+    double rates[2][RUNS_MAX], p99s[2][RUNS_MAX], used[2][RUNS_MAX];
+    char bare_path[32];
+    struct pair pair;
+    snprintf(bare_path, sizeof bare_path, "/%zu", batch);
+    for (int i = 0; i < runs; i++)
         for (int which = 0; which < 2; which++) {
-            struct load_figures figures = run(which ? &bare : ours, 1, 64);
+            double before = bench_used_by(servers[which].pid);
+            struct load_figures figures =
+                run(&servers[which], which ? bare_path : "/v1/events", batch, connections, seconds);
             rates[which][i] = figures.rate;
             p99s[which][i] = figures.p99;
+            used[which][i] = 1e6 * (bench_used_by(servers[which].pid) - before) /
+                             (double)(figures.answers * batch);
         }
-    bench_stop(&bare);
-    folder_remove(folder);
-    bench_ratio("single events, 64 connections (bare group commit)", "/s",
-                bench_median(rates[0], RUNS), bench_median(rates[1], RUNS), 0.6);
-    bench_figure("  p99", "ms", bench_median(p99s[0], RUNS), 10, false);
-    bench_figure("  bare p99", "ms", bench_median(p99s[1], RUNS), 0, false);
+    for (int which = 0; which < 2; which++) {
+        pair.rate[which] = bench_median(rates[which], (size_t)runs);
+        pair.p99[which] = bench_median(p99s[which], (size_t)runs);
+        pair.used[which] = bench_median(used[which], (size_t)runs);
+    }
+    return pair;
 }
 
-static void measure_batches(const struct bench_server *ours)
+/* The bare store is empty at first, as measures of group commit are told elsewhere. */
+static void measure_single(const struct bench_server *ours)
 {
-    double rates[2][RUNS];
+    char folder[FOLDER_MAX];
+    must(folder_make(folder));
+    struct bench_server servers[2] = {*ours, bare_commits(folder, 300)};
+    struct pair pair = beside(servers, 1, 64, bench_long() ? 10 : 1.5);
+    bench_stop(&servers[1]);
+    folder_remove(folder);
+    bench_ratio("single events, 64 connections (bare group commit)", "/s", pair.rate[0],
+                pair.rate[1], 0.6);
+    bench_figure("  p99", "ms", pair.p99[0], 10, false);
+    bench_figure("  bare p99", "ms", pair.p99[1], 0, false);
+    bench_ratio("  of processors for one", "us", pair.used[0], pair.used[1], 1.67);
+}
+
+/* Every size of batches with every number of connections, beside a server that does no more than
+ * to put as many records of as many bytes into a store of as many. */
+static void measure_cells(const struct bench_server *ours)
+{
+    static const size_t batches[] = {1, 100, 1000};
+    static const unsigned connections[] = {1, 8, 64};
+    char folder[FOLDER_MAX];
+    must(folder_make(folder));
+    struct bare_store *store = bare_open(folder, customers, PAYLOAD);
+    bare_close(&store);
+    struct bench_server servers[2] = {*ours, bare_commits(folder, 300)};
+    printf("events over HTTP beside bare libmicrohttpd and LMDB, medians of %d\n", runs);
+    printf("%6s %12s %12s %12s %6s %10s %10s %10s %10s\n", "batch", "connections", "ours /s",
+           "bare /s", "ratio", "p99 ms", "bare ms", "ours us", "bare us");
+    for (size_t b = 0; b < sizeof batches / sizeof *batches; b++)
+        for (size_t c = 0; c < sizeof connections / sizeof *connections; c++) {
+            struct pair pair =
+                beside(servers, batches[b], connections[c], bench_long() ? 5 : CELL_SECONDS);
+            printf("%6zu %12u %12.0f %12.0f %6.2f %10.2f %10.2f %10.2f %10.2f\n", batches[b],
+                   connections[c], pair.rate[0], pair.rate[1], pair.rate[0] / pair.rate[1],
+                   pair.p99[0], pair.p99[1], pair.used[0], pair.used[1]);
+            fflush(stdout);
+        }
+    bench_stop(&servers[1]);
+    folder_remove(folder);
+}
+
+/* Batches beside LMDB alone, without HTTP. */
+static void measure_batches(const struct bench_server *ours, unsigned connections)
+{
+    double rates[2][RUNS_MAX];
     char folder[FOLDER_MAX], what[80];
     must(folder_make(folder));
     struct bare_store *bare = bare_open(folder, customers, PAYLOAD);
-    static const struct {
-        size_t batch;
-        unsigned connections;
-        double reach;
-    } cases[] = {{1000, 8, 0.4}, {1000, 64, 0.4}, {1000, 1, 0}, {100, 1, 0},
-                 {100, 8, 0},    {100, 64, 0},    {1, 1, 0},    {1, 8, 0}};
-    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
-        int runs = cases[c].reach > 0 ? RUNS : 1;
-        for (int i = 0; i < runs; i++) {
-            rates[0][i] = run(ours, cases[c].batch, cases[c].connections).rate;
-            if (cases[c].reach > 0)
-                rates[1][i] = bare_puts(bare, 10 * GROUP, GROUP);
-        }
-        snprintf(what, sizeof what, "events in batches of %zu, %u connections%s", cases[c].batch,
-                 cases[c].connections, cases[c].reach > 0 ? " (bare random puts)" : "");
-        if (cases[c].reach > 0)
-            bench_ratio(what, "/s", bench_median(rates[0], RUNS), bench_median(rates[1], RUNS),
-                        cases[c].reach);
-        else
-            bench_figure(what, "/s", rates[0][0], 0, true);
+    for (int i = 0; i < runs; i++) {
+        rates[0][i] = run(ours, "/v1/events", 1000, connections, bench_long() ? 10 : 1.5).rate;
+        rates[1][i] = bare_puts(bare, 10 * GROUP, GROUP);
     }
+    snprintf(what, sizeof what, "events in batches of 1000, %u connections (bare random puts)",
+             connections);
+    bench_ratio(what, "/s", bench_median(rates[0], (size_t)runs),
+                bench_median(rates[1], (size_t)runs), 0.4);
     bare_close(&bare);
     folder_remove(folder);
 }
@@ -294,28 +347,52 @@ static void measure_binary(void)
     folder_remove(folder);
 }
 
-int main(void)
+static void read_settings(void)
 {
-    char folder[FOLDER_MAX];
+    const char *count = getenv("BENCH_CUSTOMERS"), *times = getenv("BENCH_RUNS");
+    if (count)
+        customers = strtoull(count, NULL, 10);
+    if (times)
+        runs = (int)strtol(times, NULL, 10);
+    must(customers > 0 && runs > 0 && runs <= RUNS_MAX);
+}
+
+static void measure_server(const char *folder)
+{
     double resident, private;
-    const char *given = getenv("BENCH_CUSTOMERS");
-    if (given)
-        customers = strtoull(given, NULL, 10);
-    must(folder_make(folder));
-    printf("%llu customers\n", (unsigned long long)customers);
-    measure_binary();
-    measure_sizes();
-    fill_folder(folder);
     struct bench_server ours = start(folder);
     bench_memory(ours.pid, &resident, &private);
     bench_figure("memory idle, resident", "MB", resident, 15, false);
     bench_figure("memory idle, private", "MB", private, 0, false);
     measure_single(&ours);
-    measure_batches(&ours);
+    measure_batches(&ours, 8);
+    measure_batches(&ours, 64);
+    measure_cells(&ours);
     bench_memory(ours.pid, &resident, &private);
     bench_figure("memory under load, private", "MB", private, 100, false);
     bench_figure("memory under load, resident with pages of the store", "MB", resident, 0, false);
     bench_stop(&ours);
+}
+
+int main(int argc, char **argv)
+{
+    char folder[FOLDER_MAX];
+    bool single = argc > 1 && strcmp(argv[1], "single") == 0;
+    read_settings();
+    must(folder_make(folder));
+    printf("%llu customers\n", (unsigned long long)customers);
+    if (!single) {
+        measure_binary();
+        measure_sizes();
+    }
+    fill_folder(folder);
+    if (single) {
+        struct bench_server ours = bench_serve(folder);
+        measure_single(&ours);
+        bench_stop(&ours);
+    } else {
+        measure_server(folder);
+    }
     folder_remove(folder);
     return 0;
 }
