@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/payload.h"
 
 #define POINTER_BITS 48
 #define ONE_READER   (UINT64_C(1) << POINTER_BITS)
@@ -28,6 +29,7 @@ struct catalog {
     struct experiment **numbered;    /* by number */
     struct metric **metrics;
     struct metric **metrics_numbered;
+    struct payload *payload;
 };
 
 /* --- the snapshot --- */
@@ -108,6 +110,7 @@ void catalog_free(struct catalog **catalog)
     free(old->numbered);
     free(old->metrics);
     free(old->metrics_numbered);
+    payload_unref(&old->payload);
     free(old);
 }
 
@@ -142,6 +145,17 @@ struct catalog *catalog_with_metric(const struct catalog *old, uint32_t number, 
         catalog_new(old->version + 1, old->experiments, old->experiment_count, list, count);
     free(list);
     return next;
+}
+
+void catalog_set_payload(struct catalog *catalog, struct payload *payload)
+{
+    must(!catalog->payload);
+    catalog->payload = payload;
+}
+
+struct payload *catalog_payload(const struct catalog *catalog)
+{
+    return catalog->payload;
 }
 
 uint64_t catalog_version(const struct catalog *catalog)

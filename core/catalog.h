@@ -25,6 +25,7 @@
 #include "core/text.h"
 
 struct catalog;
+struct payload;
 
 struct catalog_root {
     _Atomic uint64_t word; /* private */
@@ -54,6 +55,11 @@ struct catalog *catalog_with_experiment(const struct catalog *old, uint32_t numb
                                         struct experiment *with);
 struct catalog *catalog_with_metric(const struct catalog *old, uint32_t number,
                                     struct metric *with);
+
+/* What SDKs are given of it (payload.h), which belongs to the catalog once it is set, before the
+ * catalog is published; NULL where none is. Take a reference to keep it longer than the catalog. */
+void catalog_set_payload(struct catalog *catalog, struct payload *payload);
+struct payload *catalog_payload(const struct catalog *catalog);
 
 /* Grows by one with each change of any definition since the process began. */
 uint64_t catalog_version(const struct catalog *catalog);

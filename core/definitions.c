@@ -18,6 +18,7 @@
 #include "core/json.h"
 #include "core/ledger.h"
 #include "core/look.h"
+#include "core/payload.h"
 #include "core/recount.h"
 #include "core/retention.h"
 #include "core/uplift.h"
@@ -40,6 +41,7 @@ struct job {
     const struct metric *metric_before;
     struct metric *metric;
     json_t *advice;     /* that a stop goes against, or NULL */
+    uint64_t row;       /* of the trail: the last one that it wrote */
     struct recount due; /* the experiments whose figures change */
 
     struct error *err;
@@ -177,6 +179,9 @@ static bool job_run(void *data, struct ingest_run *run, struct error *err)
     if (good && !recount_is_empty(&job->due))
         recount_due(run->txn, &job->due);
     catalog_release(&job->uplift->catalog, catalog);
+    struct audit_head head;
+    audit_head(run->txn, &head);
+    job->row = head.rows;
     return good && store_healthy(run->txn, err);
 }
 
@@ -191,6 +196,7 @@ static void publish(struct job *job)
     else
         next = catalog_with_metric(
             old, job->metric ? job->metric->number : job->metric_before->number, job->metric);
+    catalog_set_payload(next, payload_make(next, job->at, job->row, catalog_payload(old)));
     catalog_publish(root, next);
     catalog_release(root, old);
     if (!recount_is_empty(&job->due))
@@ -900,10 +906,26 @@ struct catalog *definitions_catalog(struct store_txn *txn, struct error *err)
     return catalog;
 }
 
+/* As of the last row of the trail, which no change of a definition is later than. */
+static struct payload *load_payload(struct store_txn *txn, const struct catalog *catalog)
+{
+    struct error unread = {0}; /* a damaged trail is for `check` to tell */
+    int64_t at = 0;
+    struct audit_head head;
+    audit_head(txn, &head);
+    json_t *rows = audit_list(txn, 0, 1, &unread), *last = json_array_get(rows, 0);
+    if (last)
+        json_read_time(last, JSON_TOP, "at", JSON_OPTIONAL, &at, &unread);
+    json_decref(rows);
+    return payload_make(catalog, at, head.rows, NULL);
+}
+
 bool definitions_load(struct uplift *uplift, struct error *err)
 {
     struct store_txn *txn = store_read(uplift->store, err);
     struct catalog *catalog = txn ? definitions_catalog(txn, err) : NULL;
+    if (catalog)
+        catalog_set_payload(catalog, load_payload(txn, catalog));
     store_abort(&txn);
     if (catalog)
         catalog_publish(&uplift->catalog, catalog);

@@ -51,6 +51,7 @@ static const struct parameter {
     {"/v1/customers/{id}", "cursor", "That of the page before."},
     {"/v1/audit", "limit", "At most so many, 1 to 1000."},
     {"/v1/audit", "cursor", "That of the page before."},
+    {"/track", "client_key", "A client key, where no header can be set."},
     {"/v1/events", "key", "A client key, where no header can be set."},
     {"/v1/stream", "key", "A key, where no header can be set."},
 };
@@ -99,7 +100,7 @@ static json_t *describe_parameters(const struct route *route)
                                               "header", "required", 1, "schema", "type", "string"));
     for (size_t i = 0; i < sizeof parameters / sizeof *parameters; i++)
         if (strcmp(route->path, parameters[i].path) == 0 &&
-            (strcmp(route->method, "GET") == 0 || strcmp(parameters[i].name, "key") == 0))
+            (strcmp(route->method, "GET") == 0 || strstr(parameters[i].name, "key")))
             json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:{s:s}}", "name",
                                                   parameters[i].name, "in", "query", "description",
                                                   parameters[i].about, "schema", "type", "string"));
@@ -115,7 +116,7 @@ static json_t *describe(const struct route *route)
     if (route->body_max)
         json_object_set_new(operation, "requestBody",
                             json_pack("{s:{s:{s:{}}}}", "content", "application/json", "schema"));
-    if (route->access != ACCESS_ANYONE)
+    if (route->access != ACCESS_ANYONE && !strstr(route->path, "{clientKey}"))
         json_object_set_new(operation, "security",
                             json_pack("[{s:[]}, {s:[]}]", "bearer", "header"));
     return operation;

@@ -32,10 +32,9 @@ const struct page_file *page_find(const char *path)
 void page_respond(struct request *request)
 {
     const struct page_file *file = page_find(request->path);
-    const char *match = request_header(request, "If-None-Match");
     const char *encodings = request_header(request, "Accept-Encoding");
     bool packed = file->gzip_len && encodings && strstr(encodings, "gzip");
-    bool same = match && strcmp(match, file->etag) == 0;
+    bool same = request_has(request, file->etag);
     const unsigned char *bytes = packed ? file->gzip : file->plain;
     size_t len = packed ? file->gzip_len : file->plain_len;
     respond_text(request, same ? MHD_HTTP_NOT_MODIFIED : MHD_HTTP_OK, file->type,

@@ -27,6 +27,13 @@ json_t *request_json(struct request *request, bool optional, struct error *err)
     return json_parse(request->body.ptr, request->body.len, err);
 }
 
+bool request_has(const struct request *request, const char *etag)
+{
+    const char *match = request_header(request, "If-None-Match");
+    /* Among others perhaps, and marked as weak by what compressed the answer on its way. */
+    return match && (strcmp(match, "*") == 0 || strstr(match, etag));
+}
+
 bool request_version(struct request *request, int64_t *version, struct error *err)
 {
     const char *match = request_header(request, "If-Match");

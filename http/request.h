@@ -49,6 +49,8 @@ json_t *request_json(struct request *request, bool optional, struct error *err);
 const char *request_header(const struct request *request, const char *name);
 const char *request_query(const struct request *request, const char *name);
 
+/* Whether who asks has what this ETag stands for (If-None-Match). */
+bool request_has(const struct request *request, const char *etag);
 /* If-Match as a version: "3" → 3. False with *err where it is absent (428) or unreadable (400). */
 bool request_version(struct request *request, int64_t *version, struct error *err);
 /* Inflates a gzip body in place, up to `most` bytes. */

@@ -86,6 +86,14 @@ void respond_text(struct request *request, int status, const char *type, const c
         add_header(request, name, value);
 }
 
+void respond_borrowed(struct request *request, const char *type, struct slice bytes,
+                      void (*release)(void *data), void *data)
+{
+    set(request, MHD_HTTP_OK, type,
+        MHD_create_response_from_buffer_with_free_callback_cls(
+            bytes.len, (void *)(uintptr_t)bytes.ptr, release, data));
+}
+
 /* Takes over the text. */
 static void send_text(struct request *request, int status, const char *type, char *text, size_t len)
 {

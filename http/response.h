@@ -27,6 +27,9 @@ void respond_problem(struct request *request, int status, const struct error *er
 /* Text of any type, copied. `name` and `value`: one more header, or NULL. */
 void respond_text(struct request *request, int status, const char *type, const char *bytes,
                   size_t len, const char *name, const char *value);
+/* 200 with bytes that are not copied: `release` is called with `data` when they are sent. */
+void respond_borrowed(struct request *request, const char *type, struct slice bytes,
+                      void (*release)(void *data), void *data);
 /* The status of an error's code. */
 int status_of(enum error_code code);
 
