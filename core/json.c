@@ -473,11 +473,3 @@ json_t *json_when(int64_t when)
     char text[WHEN_TEXT_MAX];
     return when < 0 ? json_null() : made(json_string(when_format(when, text)));
 }
-
-char *json_text(const json_t *value)
-{
-    char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
-    if (!text)
-        error_fatal("out of memory while writing JSON");
-    return text;
-}

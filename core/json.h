@@ -103,7 +103,7 @@ bool json_read_object(json_t *object, const struct json_place *place, const char
 json_t *json_figure(double value);
 /* A time as RFC 3339; null where `when` is negative. New reference. */
 json_t *json_when(int64_t when);
-/* Compact text, doubles with 17 digits. The caller frees it with free(). */
+/* Compact text, doubles with 17 digits (json_write.c). The caller frees it with free(). */
 char *json_text(const json_t *value);
 
 #endif

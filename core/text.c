@@ -55,6 +55,11 @@ bool text_add(struct text *text, const void *bytes, size_t len)
     return true;
 }
 
+char *text_room(struct text *text, size_t most)
+{
+    return reserve(text, most) ? text->ptr + text->len : NULL;
+}
+
 bool text_puts(struct text *text, const char *string)
 {
     return text_add(text, string, strlen(string));

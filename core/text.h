@@ -54,6 +54,14 @@ void text_release(struct text *text);
 /* Empties the builder and keeps its memory; clears `failed`. */
 void text_clear(struct text *text);
 bool text_add(struct text *text, const void *bytes, size_t len);
+/* Room for `most` more bytes, behind what is there; NULL where they do not fit. What was written
+ * there counts once text_wrote has been told. */
+char *text_room(struct text *text, size_t most);
+static inline void text_wrote(struct text *text, size_t len)
+{
+    text->len += len;
+    text->ptr[text->len] = '\0';
+}
 bool text_puts(struct text *text, const char *string);
 bool text_printf(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Hands the bytes over to the caller (free with free()); the builder is empty. Never NULL. */
