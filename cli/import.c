@@ -18,7 +18,7 @@
 #include "core/csv.h"
 #include "core/definitions.h"
 #include "core/health.h"
-#include "core/json.h"
+#include "core/folded.h"
 #include "core/uplift.h"
 
 static const char help[] =
@@ -312,7 +312,7 @@ static bool print_report(const struct import *import, struct error *err)
     if (!results)
         return false;
     if (strcmp(import->report, "json") == 0) {
-        char *text = json_text(results);
+        char *text = folded_text(results);
         puts(text);
         free(text);
     } else {

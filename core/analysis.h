@@ -20,11 +20,12 @@ struct results_options {
     bool without_looks;
 };
 
-/* The results of an experiment (model.md). A verdict that is new is kept as a look before it is
- * given. While its tallies are counted anew (rebuild.h) the last look is given, whose `as_of` says
- * when that was, with `rebuilding`: {done: a share, remaining: customers}; else that is null. New
- * reference; ERROR_NOT_FOUND (experiment, phase, or `as_of` before the first look), ERROR_CONFLICT
- * for a draft, which has none, ERROR_BUSY where all is counted anew and there is no look. */
+/* The results of an experiment (model.md), folded (folded.h). A verdict that is new is kept as a
+ * look before it is given. While its tallies are counted anew (rebuild.h) the last look is given,
+ * whose `as_of` says when that was, with `rebuilding`: {done: a share, remaining: customers}; else
+ * that is null. New reference; ERROR_NOT_FOUND (experiment, phase, or `as_of` before the first
+ * look), ERROR_CONFLICT for a draft, which has none, ERROR_BUSY where all is counted anew and there
+ * is no look. */
 json_t *analysis_results(struct uplift *uplift, struct slice key,
                          const struct results_options *options, struct error *err);
 /* The study behind them, as uplift-analyze(1) reads it. New reference; ERROR_BUSY while tallies are

@@ -14,6 +14,7 @@
 
 #include "core/arena.h"
 #include "core/json.h"
+#include "core/folded.h"
 #include "core/when.h"
 
 enum { LOOK_VERSION = 2, LOOK_PLAIN_MAX = 64 << 20 };
@@ -78,11 +79,8 @@ static void put_length(struct text *out, size_t length)
     text_add(out, bytes, sizeof bytes);
 }
 
-/* Takes over the JSON. */
-static void pack(struct text *out, json_t *json)
+static void pack(struct text *out, const char *plain, size_t plain_len)
 {
-    char *plain = json_text(json);
-    size_t plain_len = strlen(plain);
     uLongf packed_len = compressBound(plain_len);
     unsigned char *packed = xmalloc(packed_len);
     if (compress2(packed, &packed_len, (const Bytef *)plain, plain_len, Z_DEFAULT_COMPRESSION) !=
@@ -92,8 +90,33 @@ static void pack(struct text *out, json_t *json)
     put_length(out, packed_len);
     text_add(out, packed, packed_len);
     free(packed);
+}
+
+/* {"results", "counted"}: what running figures go on from. */
+static void pack_running(struct text *out, const struct look *look)
+{
+    json_t *running =
+        json_pack("{s:o, s:O}", "results", look_running(look->results), "counted", look->counted);
+    char *plain = json_text(running);
+    pack(out, plain, strlen(plain));
     free(plain);
-    json_decref(json);
+    json_decref(running);
+}
+
+/* {"results", "made_of"}: all of them. */
+static void pack_whole(struct text *out, const struct look *look)
+{
+    struct text plain;
+    text_init(&plain, UINT32_MAX);
+    struct json_writer w = json_writer_text(&plain);
+    json_write_object(&w, NULL);
+    folded_write(&w, "results", look->results);
+    if (look->made_of)
+        json_write_value(&w, "made_of", look->made_of);
+    json_write_end(&w);
+    must(!plain.failed);
+    pack(out, plain.ptr, plain.len);
+    text_release(&plain);
 }
 
 void look_put(struct store_txn *txn, struct look_of of, int64_t day_start, const json_t *summary,
@@ -106,9 +129,8 @@ void look_put(struct store_txn *txn, struct look_of of, int64_t day_start, const
     text_add(&value, &version, 1);
     put_length(&value, strlen(head));
     text_puts(&value, head);
-    pack(&value,
-         json_pack("{s:o, s:O}", "results", look_running(look->results), "counted", look->counted));
-    pack(&value, json_pack("{s:O, s:O*}", "results", look->results, "made_of", look->made_of));
+    pack_running(&value, look);
+    pack_whole(&value, look);
     must(!value.failed);
     struct store_key key = key_of(of, day_start);
     store_put(txn, STORE_LOOK, key_slice(&key), (struct slice){value.ptr, value.len});

@@ -25,7 +25,7 @@ struct look_of {
 
 /* A look with all that was kept. References belong to the holder: look_release. */
 struct look {
-    json_t *results; /* as analysis.h gives them, without `looks` */
+    json_t *results; /* without `looks`; folded (folded.h) or not, read from disk: not */
     json_t *counted; /* {metric's key: a text that changes when it counts something else} */
     json_t *made_of; /* what it takes to make it once more (replay.h), or NULL: it came by import */
 };

@@ -9,6 +9,7 @@
 
 #include "core/audit.h"
 #include "core/definitions.h"
+#include "core/folded.h"
 #include "core/gathered.h"
 #include "core/json.h"
 #include "core/ledger.h"
@@ -416,7 +417,7 @@ static bool tell_made(const struct replaying *replaying, const struct one *one, 
 {
     char pointer[POINTER_MAX] = "";
     struct since since = {.count = 0};
-    char *a = json_text(one->look.results), *b = json_text(made);
+    char *a = json_text(one->look.results), *b = folded_text(made);
     bool equal = strcmp(a, b) == 0, ok = true;
     /* As it is read back: a figure is what its text says. */
     json_t *reread = json_parse(b, strlen(b), err);

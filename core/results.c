@@ -219,35 +219,56 @@ static void finish_metric(const struct gathered *g, json_t *row, const struct me
     json_object_set_new(row, "limit", limit);
 }
 
-/* The study's segments are by metric; the page reads them by segment. */
-static json_t *regroup_segments(const struct gathered *g, json_t *metrics)
+/* --- segments ------------------------------------------------------------------------------- */
+
+static void write_segment_metric(struct json_writer *w, struct study *study, const json_t *metric,
+                                 const char *segment)
 {
-    json_t *list = json_array(), *metric;
+    static const char *const names[] = {"key", "name", "effect", "unit"};
+    json_write_object(w, NULL);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        json_write_value(w, names[i], json_object_get(metric, names[i]));
+    study_write_segment(w, study, json_string_value(json_object_get(metric, "key")), segment);
+    json_write_end(w);
+}
+
+/* `metrics` of a segment as text, and how many values were looked at. */
+static void write_segment(struct text *out, struct study *study, const json_t *metrics,
+                          const char *segment, size_t *values)
+{
+    size_t i;
+    json_t *metric;
+    struct json_writer w = json_writer_text(out);
+    json_write_array(&w, NULL);
+    json_array_foreach(metrics, i, metric)
+    {
+        const char *key = json_string_value(json_object_get(metric, "key"));
+        size_t here = study_segment_values(study, key, segment);
+        if (here == 0)
+            continue;
+        *values = here;
+        write_segment_metric(&w, study, metric, segment);
+    }
+    json_write_end(&w);
+}
+
+/* The study's segments are by metric; the page reads them by segment. Folded. */
+static json_t *regroup_segments(const struct gathered *g, struct study *study,
+                                const json_t *metrics)
+{
+    json_t *list = json_array();
     for (size_t s = 0; s < g->experiment->segment_count; s++) {
-        const char *name = g->experiment->segments[s];
-        json_t *rows = json_array();
-        size_t i, j, looked_at = 0;
-        json_array_foreach(metrics, i, metric)
-        {
-            json_t *part;
-            json_array_foreach(json_object_get(metric, "segments"), j, part)
-            {
-                if (strcmp(json_string_value(json_object_get(part, "segment")), name) != 0)
-                    continue;
-                looked_at = json_array_size(json_object_get(part, "values"));
-                json_array_append_new(rows,
-                                      json_pack("{s:O, s:O, s:O, s:O, s:O*, s:O}", "key",
-                                                json_object_get(metric, "key"), "name",
-                                                json_object_get(metric, "name"), "effect",
-                                                json_object_get(metric, "effect"), "unit",
-                                                json_object_get(metric, "unit"), "heterogeneity",
-                                                json_object_get(part, "heterogeneity"), "values",
-                                                json_object_get(part, "values")));
-            }
-        }
+        size_t values = 0;
+        struct text text;
+        text_init(&text, UINT32_MAX);
+        write_segment(&text, study, metrics, g->experiment->segments[s], &values);
+        must(!text.failed);
+        /* What was written is UTF-8: not looked through again. */
+        json_t *folded = json_stringn_nocheck(text.ptr, text.len);
         json_array_append_new(list,
-                              json_pack("{s:s, s:I, s:o}", "segment", name, "values_looked_at",
-                                        (json_int_t)looked_at, "metrics", rows));
+                              json_pack("{s:s, s:I, s:o}", "segment", g->experiment->segments[s],
+                                        "values_looked_at", (json_int_t)values, "metrics", folded));
+        text_release(&text);
     }
     return list;
 }
@@ -310,7 +331,7 @@ static json_t *experiment_part(const struct gathered *g, json_t *variants)
     return part;
 }
 
-static void finish_report(const struct gathered *g, json_t *report)
+static void finish_report(const struct gathered *g, struct study *study, json_t *report)
 {
     json_t *metrics = json_object_get(report, "metrics"), *row;
     size_t i;
@@ -322,8 +343,7 @@ static void finish_report(const struct gathered *g, json_t *report)
             if (slice_is(key, g->experiment->metrics[m].key))
                 finish_metric(g, row, metric, g->experiment->metrics[m].role);
     }
-    json_object_set_new(report, "segments", regroup_segments(g, metrics));
-    json_array_foreach(metrics, i, row) json_object_del(row, "segments");
+    json_object_set_new(report, "segments", regroup_segments(g, study, metrics));
 }
 
 static bool is_over(const struct experiment *experiment)
@@ -369,13 +389,25 @@ static struct outlook_plan plan_of(const struct gathered *g, const json_t *sched
     return plan;
 }
 
+/* The study's report, with all that results add to it. */
+static json_t *make_report(const struct gathered *g, struct error *err)
+{
+    json_t *json = gathered_study(g), *report = NULL;
+    struct study *study = study_open(json, err);
+    if (study) {
+        report = study_report(study, false);
+        finish_report(g, study, report);
+    }
+    study_close(&study);
+    json_decref(json);
+    return report;
+}
+
 json_t *results_make(const struct gathered *g, struct error *err)
 {
-    json_t *study = gathered_study(g), *report = study_analyze(study, err);
-    json_decref(study);
+    json_t *report = make_report(g, err);
     if (!report)
         return NULL;
-    finish_report(g, report);
     struct health_input health = {.metrics = json_object_get(report, "metrics"),
                                   .srm = json_object_get(report, "srm"),
                                   .crossed = gathered_total(g, 0, NULL, TALLY_CROSSED).n,

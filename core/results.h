@@ -10,7 +10,7 @@
 #include "core/error.h"
 #include "core/gathered.h"
 
-/* New reference, or NULL with *err. */
+/* Folded (folded.h); new reference, or NULL with *err. */
 json_t *results_make(const struct gathered *g, struct error *err);
 /* Customers exposed, all variants together. */
 json_int_t results_exposed(const json_t *results);

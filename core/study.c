@@ -3,6 +3,7 @@
 #include "core/study.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 #include "core/study_parts.h"
 #include "stats/exact.h"
@@ -298,21 +299,40 @@ static void adjust_segments(struct study *study, struct study_metric *metric)
     }
 }
 
+static void compute(struct study *study)
+{
+    for (size_t i = 0; i < study->metric_count; i++) {
+        struct study_metric *metric = &study->metrics[i];
+        compare_all(study, metric, &metric->arms);
+        for (size_t j = 0; j < metric->segment_count; j++)
+            compare_all(study, metric, &metric->segments[j].arms);
+        adjust_segments(study, metric);
+    }
+    adjust_metrics(study);
+}
+
+struct study *study_open(json_t *json, struct error *err)
+{
+    struct study *study = xcalloc(1, sizeof *study);
+    if (study_read(json, study, err))
+        compute(study);
+    else
+        study_close(&study);
+    return study;
+}
+
+void study_close(struct study **study)
+{
+    if (*study)
+        arena_release(&(*study)->arena);
+    free(*study);
+    *study = NULL;
+}
+
 json_t *study_analyze(json_t *json, struct error *err)
 {
-    struct study study = {0};
-    json_t *report = NULL;
-    if (study_read(json, &study, err)) {
-        for (size_t i = 0; i < study.metric_count; i++) {
-            struct study_metric *metric = &study.metrics[i];
-            compare_all(&study, metric, &metric->arms);
-            for (size_t j = 0; j < metric->segment_count; j++)
-                compare_all(&study, metric, &metric->segments[j].arms);
-            adjust_segments(&study, metric);
-        }
-        adjust_metrics(&study);
-        report = study_report(&study);
-    }
-    arena_release(&study.arena);
+    struct study *study = study_open(json, err);
+    json_t *report = study ? study_report(study, true) : NULL;
+    study_close(&study);
     return report;
 }

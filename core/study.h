@@ -124,11 +124,28 @@
 #include <stddef.h>
 
 #include "core/error.h"
+#include "core/json_write.h"
+
+/* A study that is read and computed. One thread. */
+struct study;
 
 /* Analyses a study. Returns a new report (the caller owns it: json_decref), or NULL with *err:
  * ERROR_INVALID and the place. `study` is only read; thread-safe as long as
  * nobody changes it meanwhile. No figure of a report is NaN or infinite: a figure that there is not
  * is null, and a comparison without an estimate has "error". */
 json_t *study_analyze(json_t *study, struct error *err);
+
+/* The steps of it. Reads and computes; NULL with *err. `json` must outlive the study: keys borrow
+ * from it. */
+struct study *study_open(json_t *json, struct error *err);
+void study_close(struct study **study);
+/* The report, a new reference; without what metrics have as `segments` unless that is asked for, as
+ * this is nine tenths of it and may be written straight to where it goes: */
+json_t *study_report(struct study *study, bool segments);
+/* How many values of a segment a metric was given; 0 also where there is no such metric. */
+size_t study_segment_values(const struct study *study, const char *metric, const char *segment);
+/* The members of that segment in the report but its name: heterogeneity and values. */
+void study_write_segment(struct json_writer *w, struct study *study, const char *metric,
+                         const char *segment);
 
 #endif

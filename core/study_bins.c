@@ -5,6 +5,7 @@
 
 #include "core/json.h"
 #include "core/study_parts.h"
+#include "core/study_write.h"
 #include "stats/quantile.h"
 
 /* How far sums may lie beyond what their bin allows, relative to its larger bound. */
@@ -231,40 +232,24 @@ void study_compare_quantile(const struct study_metric *metric, const struct stud
 
 /* --- the report --- */
 
-static json_t *end(bool open, double value)
-{
-    return json_figure(open ? NAN : value);
-}
-
-static json_t *arm_report(const struct study *study, const struct study_metric *metric,
-                          const struct study_arms *arms, size_t variant)
+void study_write_quantile_arm(struct json_writer *w, const struct study *study,
+                              const struct study_metric *metric, const struct study_arms *arms,
+                              size_t variant)
 {
     const struct sketch *sketch = &arms->bins[0][variant];
     const struct quantile_plan plan = plan_of(metric);
+    struct interval range = {0};
     double value = NAN;
-    struct interval range;
     sketch_quantile(sketch, metric->quantile, &value);
-    json_t *report =
-        json_pack("{s:s, s:o, s:n, s:n, s:o}", "key", study->variants[variant].key, "n",
-                  json_figure(sketch_n(sketch)), "mean", "sd", "quantile", json_figure(value));
-    if (arms == &metric->arms) {
-        bool known = quantile_range(sketch, &plan, &range);
-        json_object_set_new(report, "interval",
-                            known ? json_pack("[o, o]", end(range.low_open, range.low),
-                                              end(range.high_open, range.high))
-                                  : json_null());
-    }
-    return report;
-}
-
-json_t *study_quantile_arms(const struct study *study, const struct study_metric *metric,
-                            const struct study_arms *arms)
-{
-    json_t *list = json_array();
-    for (size_t v = 0; v < study->variant_count; v++)
-        if (json_array_append_new(list, arm_report(study, metric, arms, v)) != 0)
-            error_fatal("out of memory while writing a report");
-    return list;
+    json_write_object(w, NULL);
+    json_write_string(w, "key", study->variants[variant].key);
+    json_write_figure(w, "n", sketch_n(sketch));
+    json_write_null(w, "mean");
+    json_write_null(w, "sd");
+    json_write_figure(w, "quantile", value);
+    if (arms == &metric->arms)
+        write_interval(w, "interval", quantile_range(sketch, &plan, &range), &range);
+    json_write_end(w);
 }
 
 void study_report_bins(json_t *report, const struct study_metric *metric)

@@ -198,12 +198,13 @@ static json_t *main_report(const struct factored *factored, size_t factor, size_
     const struct inference *inference = &comparison.inference;
     bool fine = !main.problem;
     json_t *row = json_object();
+    struct json_writer w = json_writer_tree(row);
     put(row, "factor", json_string(factors->keys[factor]));
     put(row, "level", json_string(factors->levels[factor][level]));
     put(row, "reference", json_string(factors->levels[factor][0]));
     put(row, "estimate", figure_if(fine, comparison.estimate));
     put(row, "se", figure_if(fine, comparison.effect.se));
-    put(row, "interval", fine ? interval_report(&inference->interval) : json_null());
+    write_interval(&w, "interval", fine, &inference->interval);
     put(row, "p_value", figure_if(fine && inference->has_p_value, inference->p_value));
     if (!fine)
         put(row, "error",

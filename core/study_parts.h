@@ -14,6 +14,8 @@
 #include "core/arena.h"
 #include "core/error.h"
 #include "core/json.h"
+#include "core/json_write.h"
+#include "core/study.h"
 #include "stats/bayes.h"
 #include "stats/effect.h"
 #include "stats/factorial.h"
@@ -285,9 +287,10 @@ bool study_cap_metric(struct study_reader *reader, const struct json_place *plac
                       struct study_metric *metric);
 void study_compare_quantile(const struct study_metric *metric, const struct study_arms *arms,
                             size_t variant, struct study_comparison *out);
-/* `arms` of a quantile metric, a new reference; and what metrics by bins have beside. */
-json_t *study_quantile_arms(const struct study *study, const struct study_metric *metric,
-                            const struct study_arms *arms);
+/* One of the `arms` of a quantile metric; and what metrics by bins have beside. */
+void study_write_quantile_arm(struct json_writer *w, const struct study *study,
+                              const struct study_metric *metric, const struct study_arms *arms,
+                              size_t variant);
 void study_report_bins(json_t *report, const struct study_metric *metric);
 /* Whether the range of the effect is Fieller's: it is relative, and that was asked for. Bayesian
  * takes no notice of it. */
@@ -312,7 +315,4 @@ json_t *study_response_rates(struct study *study, const struct study_arms *arms)
 
 /* Fills a zeroed *study. False with *err on bad input; the caller releases the arena either way. */
 bool study_read(json_t *json, struct study *study, struct error *err);
-/* The report, a new reference. Comparisons must be computed. */
-json_t *study_report(struct study *study);
-
 #endif

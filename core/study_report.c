@@ -3,7 +3,7 @@
  * that of the manual. */
 #include <math.h>
 
-#include "core/json.h"
+#include "core/json_write.h"
 #include "core/study_parts.h"
 #include "core/study_write.h"
 #include "stats/exact.h"
@@ -46,148 +46,167 @@ static bool weighted_mean(const struct study *study, struct moments **strata, si
     return true;
 }
 
-static json_t *arm_report(const struct study *study, const struct study_metric *metric,
-                          const struct moments *all, struct moments **strata, size_t count,
-                          size_t variant)
-{
-    long double mean = 0, variance = -1, score = 0;
-    bool has_mean = weighted_mean(study, strata, count, variant, false, &mean);
-    bool has_sd = moments_variance(all, &variance) && variance >= 0;
-    json_t *report = json_object();
-    put(report, "key", json_string(study->variants[variant].key));
-    put(report, "n", json_figure((double)all->n));
-    put(report, "mean", figure_if(has_mean, (double)mean));
-    put(report, "sd", figure_if(has_sd, has_sd ? (double)sqrtl(variance) : 0));
-    if (metric->kind == MOMENTS_CSAT) {
-        bool has_score = weighted_mean(study, strata, count, variant, true, &score);
-        put(report, "mean_score", figure_if(has_score, (double)score));
-    }
-    return report;
-}
-
 static bool is_survey(const struct study_metric *metric)
 {
     return metric->kind == MOMENTS_NPS || metric->kind == MOMENTS_CSAT;
 }
 
-/* The range of an arm's own score, for answers; not in segments, where it would cost more than all
- * the rest. */
-static void put_score_interval(json_t *report, const struct study_metric *metric,
-                               const struct moments *arm)
+/* `all` are the units of all strata together. */
+static void write_arm(struct json_writer *w, const struct study *study,
+                      const struct study_metric *metric, const struct moments *all,
+                      struct moments **strata, size_t count, size_t variant, bool whole)
 {
+    long double mean = 0, variance = -1, score = 0;
+    bool has_mean = weighted_mean(study, strata, count, variant, false, &mean);
+    bool has_sd = moments_variance(all, &variance) && variance >= 0;
     struct interval interval;
-    put(report, "interval",
-        exact_mean(arm, metric->settings.alpha, &interval) ? interval_report(&interval)
-                                                           : json_null());
+    json_write_object(w, NULL);
+    json_write_string(w, "key", study->variants[variant].key);
+    json_write_figure(w, "n", (double)all->n);
+    write_if(w, "mean", has_mean, (double)mean);
+    write_if(w, "sd", has_sd, has_sd ? (double)sqrtl(variance) : 0);
+    if (metric->kind == MOMENTS_CSAT) {
+        bool has_score = weighted_mean(study, strata, count, variant, true, &score);
+        write_if(w, "mean_score", has_score, (double)score);
+    }
+    /* The range of an arm's own score, for answers; not in segments, where it would cost more than
+     * all the rest. */
+    if (whole && is_survey(metric))
+        write_interval(w, "interval", exact_mean(all, metric->settings.alpha, &interval),
+                       &interval);
+    json_write_end(w);
 }
 
 /* An arm with less than 2 units in all takes no part in merging; it is shown as it is. */
-static json_t *arms_report(struct study *study, const struct study_metric *metric,
-                           const struct study_arms *arms)
+static void write_arms(struct json_writer *w, struct study *study,
+                       const struct study_metric *metric, const struct study_arms *arms)
 {
-    if (metric->kind == STUDY_QUANTILE)
-        return study_quantile_arms(study, metric, arms);
-    struct study_merged merged = study_merge(study, arms);
-    struct moments *all = merged.all;
-    json_t *list = json_array();
-    for (size_t v = 0; v < study->variant_count; v++) {
-        json_t *report = merged.filled[v]
-                             ? arm_report(study, metric, &all[v], merged.strata, merged.count, v)
-                             : arm_report(study, metric, &all[v], &all, 1, v);
-        if (arms == &metric->arms && is_survey(metric))
-            put_score_interval(report, metric, &all[v]);
-        append(list, report);
+    bool whole = arms == &metric->arms;
+    json_write_array(w, "arms");
+    if (metric->kind == STUDY_QUANTILE) {
+        for (size_t v = 0; v < study->variant_count; v++)
+            study_write_quantile_arm(w, study, metric, arms, v);
+    } else {
+        struct study_merged merged = study_merge(study, arms);
+        struct moments *all = merged.all;
+        for (size_t v = 0; v < study->variant_count; v++)
+            write_arm(w, study, metric, &all[v], merged.filled[v] ? merged.strata : &all,
+                      merged.filled[v] ? merged.count : 1, v, whole);
     }
-    return list;
+    json_write_end(w);
 }
 
 /* --- comparisons --- */
 
-static void put_adjusted(json_t *report, const struct study_comparison *comparison)
+static void write_pair(struct json_writer *w, const char *name, bool there, double control,
+                       double treatment)
+{
+    if (!there) {
+        json_write_null(w, name);
+        return;
+    }
+    json_write_object(w, name);
+    json_write_figure(w, "control", control);
+    json_write_figure(w, "treatment", treatment);
+    json_write_end(w);
+}
+
+static void write_adjusted(struct json_writer *w, const struct study_comparison *comparison)
 {
     const struct effect *effect = &comparison->effect;
     bool fine = !comparison->problem;
-    json_t *means = fine ? json_object() : json_null();
-    if (fine) {
-        put(means, "control", json_figure(effect->control_mean));
-        put(means, "treatment", json_figure(effect->treatment_mean));
-    }
-    put(report, "theta", figure_if(fine, effect->theta));
-    put(report, "mean_adjusted", means);
-    put(report, "variance_reduction", figure_if(fine, effect->variance_reduction));
+    write_if(w, "theta", fine, effect->theta);
+    write_pair(w, "mean_adjusted", fine, effect->control_mean, effect->treatment_mean);
+    write_if(w, "variance_reduction", fine, effect->variance_reduction);
 }
 
 /* Beside what all looks say together, what this one says alone. */
-static void put_alone(json_t *report, const struct study_comparison *comparison)
+static void write_alone(struct json_writer *w, const struct study_comparison *comparison)
 {
     bool fine = !comparison->problem;
-    json_t *now = json_object();
-    put(now, "interval", fine ? interval_report(&comparison->alone.interval) : json_null());
-    put(now, "p_value",
-        figure_if(fine && comparison->alone.has_p_value, comparison->alone.p_value));
-    put(report, "now", now);
-    put(report, "drift", json_boolean(comparison->drift));
-    put(report, "restarted", json_boolean(comparison->restarted));
+    json_write_object(w, "now");
+    write_interval(w, "interval", fine, &comparison->alone.interval);
+    write_if(w, "p_value", fine && comparison->alone.has_p_value, comparison->alone.p_value);
+    json_write_end(w);
+    json_write_bool(w, "drift", comparison->drift);
+    json_write_bool(w, "restarted", comparison->restarted);
 }
 
-static void put_posterior(json_t *report, const struct study_comparison *comparison)
+static void write_posterior(struct json_writer *w, const struct study_comparison *comparison)
 {
     const struct bayes *posterior = &comparison->posterior;
     bool there = !comparison->problem && comparison->has_posterior;
-    json_t *risk = there ? json_object() : json_null();
-    if (there) {
-        put(risk, "control", json_figure(posterior->risk_control));
-        put(risk, "treatment", json_figure(posterior->risk_treatment));
-    }
-    put(report, "chance_to_win", figure_if(there, posterior->chance_to_win));
-    put(report, "risk", risk);
+    write_if(w, "chance_to_win", there, posterior->chance_to_win);
+    write_pair(w, "risk", there, posterior->risk_control, posterior->risk_treatment);
 }
 
-static json_t *comparison_report(struct study *study, const struct study_metric *metric,
-                                 const struct study_arms *arms, size_t variant)
+/* Takes over `value`. */
+static void write_made(struct json_writer *w, const char *name, json_t *value)
+{
+    json_write_value(w, name, value);
+    json_decref(value);
+}
+
+static void write_answer(struct json_writer *w, enum study_answer answer)
+{
+    if (answer == STUDY_CANNOT_TELL)
+        json_write_null(w, "non_inferior");
+    else
+        json_write_bool(w, "non_inferior", answer == STUDY_YES);
+}
+
+/* What only some methods or metrics have. */
+static void write_special(struct json_writer *w, struct study *study,
+                          const struct study_metric *metric, const struct study_arms *arms,
+                          size_t variant)
+{
+    const struct study_comparison *comparison = &arms->comparisons[variant - 1];
+    bool whole = arms == &metric->arms;
+    if (metric->has_margin)
+        write_answer(w, comparison->non_inferior);
+    if (arms->count > 1)
+        json_write_figure(w, "strata", (double)comparison->strata);
+    if (metric->before && whole)
+        write_alone(w, comparison);
+    if (metric->looks && whole)
+        write_made(w, "looks", study_looks_report(&metric->looks[variant - 1]));
+    if (arms->asked)
+        write_made(w, "response", study_response(study, metric, arms, variant));
+    if (comparison->problem)
+        json_write_string(w, "error", effect_problem_words(comparison->problem));
+}
+
+static void write_comparison(struct json_writer *w, struct study *study,
+                             const struct study_metric *metric, const struct study_arms *arms,
+                             size_t variant)
 {
     const struct study_comparison *comparison = &arms->comparisons[variant - 1];
     const struct inference *inference = &comparison->inference;
     bool fine = !comparison->problem, has_p = fine && inference->has_p_value;
-    json_t *report = json_object();
-    put(report, "variant", json_string(study->variants[variant].key));
-    put(report, "estimate", figure_if(fine, comparison->estimate));
-    put(report, "se", figure_if(fine && comparison->has_se, comparison->effect.se));
-    put(report, "interval", fine ? interval_report(&inference->interval) : json_null());
-    put(report, "p_value", figure_if(has_p, inference->p_value));
-    put(report, "p_adjusted", figure_if(has_p, comparison->p_adjusted));
-    put(report, "e_value", figure_if(fine && inference->has_e_value, inference->e_value));
-    put(report, "critical_value",
-        figure_if(fine && comparison->has_critical, comparison->critical));
-    put_posterior(report, comparison);
+    json_write_object(w, NULL);
+    json_write_string(w, "variant", study->variants[variant].key);
+    write_if(w, "estimate", fine, comparison->estimate);
+    write_if(w, "se", fine && comparison->has_se, comparison->effect.se);
+    write_interval(w, "interval", fine, &inference->interval);
+    write_if(w, "p_value", has_p, inference->p_value);
+    write_if(w, "p_adjusted", has_p, comparison->p_adjusted);
+    write_if(w, "e_value", fine && inference->has_e_value, inference->e_value);
+    write_if(w, "critical_value", fine && comparison->has_critical, comparison->critical);
+    write_posterior(w, comparison);
     if (comparison->has_se && arms->strata[0][0].covariate)
-        put_adjusted(report, comparison);
-    put(report, "significant", json_boolean(comparison->significant));
-    if (metric->has_margin)
-        put(report, "non_inferior",
-            comparison->non_inferior == STUDY_CANNOT_TELL
-                ? json_null()
-                : json_boolean(comparison->non_inferior == STUDY_YES));
-    if (arms->count > 1)
-        put(report, "strata", json_integer((json_int_t)comparison->strata));
-    if (metric->before && arms == &metric->arms)
-        put_alone(report, comparison);
-    if (metric->looks && arms == &metric->arms)
-        put(report, "looks", study_looks_report(&metric->looks[variant - 1]));
-    if (arms->asked)
-        put(report, "response", study_response(study, metric, arms, variant));
-    if (!fine)
-        put(report, "error", json_string(effect_problem_words(comparison->problem)));
-    return report;
+        write_adjusted(w, comparison);
+    json_write_bool(w, "significant", comparison->significant);
+    write_special(w, study, metric, arms, variant);
+    json_write_end(w);
 }
 
-static json_t *comparisons_report(struct study *study, const struct study_metric *metric,
-                                  const struct study_arms *arms)
+static void write_comparisons(struct json_writer *w, struct study *study,
+                              const struct study_metric *metric, const struct study_arms *arms)
 {
-    json_t *list = json_array();
+    json_write_array(w, "comparisons");
     for (size_t v = 1; v < study->variant_count; v++)
-        append(list, comparison_report(study, metric, arms, v));
-    return list;
+        write_comparison(w, study, metric, arms, v);
+    json_write_end(w);
 }
 
 /* --- segments --- */
@@ -217,87 +236,130 @@ static bool spread_of(struct study *study, const struct study_segment *values, s
     return known > 0;
 }
 
-static json_t *heterogeneity_report(const struct study *study, size_t variant, bool known,
-                                    const struct segment_spread *spread)
+/* Fills the spreads too, [variant]. */
+static void write_heterogeneity(struct json_writer *w, struct study *study,
+                                const struct study_segment *values, size_t count,
+                                struct segment_spread *spreads)
 {
-    json_t *report = json_object();
-    put(report, "variant", json_string(study->variants[variant].key));
-    put(report, "q", figure_if(known, spread->q));
-    put(report, "df", figure_if(known, spread->df));
-    put(report, "p_value", figure_if(known && spread->df > 0, spread->p_value));
-    return report;
+    json_write_array(w, "heterogeneity");
+    for (size_t v = 1; v < study->variant_count; v++) {
+        const struct segment_spread *spread = &spreads[v];
+        bool known = spread_of(study, values, count, v, &spreads[v]);
+        json_write_object(w, NULL);
+        json_write_string(w, "variant", study->variants[v].key);
+        write_if(w, "q", known, spread->q);
+        write_if(w, "df", known, spread->df);
+        write_if(w, "p_value", known && spread->df > 0, spread->p_value);
+        json_write_end(w);
+    }
+    json_write_end(w);
 }
 
-static json_t *shrunk_report(const struct study_segment *value, size_t variant,
-                             const struct segment_spread *spread)
+static void write_shrunk(struct json_writer *w, const struct study *study,
+                         const struct study_segment *value, const struct segment_spread *spreads)
 {
-    struct segment_effect effect = {0, 0};
-    bool known = effect_of(value, variant, &effect);
-    if (known)
-        effect = segment_shrink(effect, spread);
-    json_t *report = json_object();
-    put(report, "estimate", figure_if(known, effect.estimate));
-    put(report, "se", figure_if(known, effect.se));
-    return report;
+    json_write_object(w, "shrunk");
+    for (size_t v = 1; v < study->variant_count; v++) {
+        struct segment_effect effect = {0, 0};
+        bool known = effect_of(value, v, &effect);
+        if (known)
+            effect = segment_shrink(effect, &spreads[v]);
+        json_write_object(w, study->variants[v].key);
+        write_if(w, "estimate", known, effect.estimate);
+        write_if(w, "se", known, effect.se);
+        json_write_end(w);
+    }
+    json_write_end(w);
 }
 
-/* One segment: the `count` values that lie together from `values` on. */
-static json_t *segment_report(struct study *study, const struct study_metric *metric,
-                              const struct study_segment *values, size_t count)
+/* The `count` values of one segment, which lie together from `values` on. */
+static void write_segment(struct json_writer *w, struct study *study,
+                          const struct study_metric *metric, const struct study_segment *values,
+                          size_t count)
 {
-    json_t *report = json_object(), *heterogeneity = json_array(), *list = json_array();
     struct segment_spread *spreads =
         arena_alloc(&study->arena, study->variant_count * sizeof *spreads);
-    for (size_t v = 1; v < study->variant_count; v++) {
-        bool known = spread_of(study, values, count, v, &spreads[v]);
-        append(heterogeneity, heterogeneity_report(study, v, known, &spreads[v]));
-    }
+    write_heterogeneity(w, study, values, count, spreads);
+    json_write_array(w, "values");
     for (size_t i = 0; i < count; i++) {
-        json_t *value = json_object(), *shrunk = json_object();
-        for (size_t v = 1; v < study->variant_count; v++)
-            put(shrunk, study->variants[v].key, shrunk_report(&values[i], v, &spreads[v]));
-        put(value, "value", json_string(values[i].value));
-        put(value, "arms", arms_report(study, metric, &values[i].arms));
-        put(value, "comparisons", comparisons_report(study, metric, &values[i].arms));
-        put(value, "shrunk", shrunk);
-        append(list, value);
+        json_write_object(w, NULL);
+        json_write_string(w, "value", values[i].value);
+        write_arms(w, study, metric, &values[i].arms);
+        write_comparisons(w, study, metric, &values[i].arms);
+        write_shrunk(w, study, &values[i], spreads);
+        json_write_end(w);
     }
-    put(report, "segment", json_string(values[0].segment));
-    put(report, "heterogeneity", heterogeneity);
-    put(report, "values", list);
-    return report;
+    json_write_end(w);
 }
 
-static json_t *segments_report(struct study *study, const struct study_metric *metric)
+/* How many values of the same segment follow from the one at `first` on. */
+static size_t run_of(const struct study_metric *metric, size_t first)
 {
-    json_t *list = json_array();
-    const struct study_segment *segments = metric->segments;
-    for (size_t first = 0, end; first < metric->segment_count; first = end) {
-        for (end = first + 1; end < metric->segment_count; end++)
-            if (strcmp(segments[end].segment, segments[first].segment) != 0)
-                break;
-        append(list, segment_report(study, metric, &segments[first], end - first));
+    size_t end = first + 1;
+    while (end < metric->segment_count &&
+           strcmp(metric->segments[end].segment, metric->segments[first].segment) == 0)
+        end++;
+    return end - first;
+}
+
+static void write_segments(struct json_writer *w, struct study *study,
+                           const struct study_metric *metric)
+{
+    json_write_array(w, "segments");
+    for (size_t first = 0, count; first < metric->segment_count; first += count) {
+        count = run_of(metric, first);
+        json_write_object(w, NULL);
+        json_write_string(w, "segment", metric->segments[first].segment);
+        write_segment(w, study, metric, &metric->segments[first], count);
+        json_write_end(w);
     }
-    return list;
+    json_write_end(w);
+}
+
+static const struct study_metric *metric_named(const struct study *study, const char *key)
+{
+    for (size_t i = 0; i < study->metric_count; i++)
+        if (strcmp(study->metrics[i].key, key) == 0)
+            return &study->metrics[i];
+    return NULL;
+}
+
+size_t study_segment_values(const struct study *study, const char *key, const char *segment)
+{
+    const struct study_metric *metric = metric_named(study, key);
+    for (size_t first = 0; metric && first < metric->segment_count; first += run_of(metric, first))
+        if (strcmp(metric->segments[first].segment, segment) == 0)
+            return run_of(metric, first);
+    return 0;
+}
+
+void study_write_segment(struct json_writer *w, struct study *study, const char *key,
+                         const char *segment)
+{
+    const struct study_metric *metric = metric_named(study, key);
+    for (size_t first = 0; metric && first < metric->segment_count; first += run_of(metric, first))
+        if (strcmp(metric->segments[first].segment, segment) == 0)
+            write_segment(w, study, metric, &metric->segments[first], run_of(metric, first));
 }
 
 /* --- the whole --- */
 
-static json_t *metric_report(struct study *study, const struct study_metric *metric)
+static json_t *metric_report(struct study *study, const struct study_metric *metric, bool segments)
 {
     json_t *report = json_object();
+    struct json_writer w = json_writer_tree(report);
     put(report, "key", json_string(metric->key));
     put(report, "kind", json_string(study_kind_words[metric->kind]));
     put(report, "method", json_string(study_method_words[metric->settings.method]));
     put(report, "effect", json_string(study_effect_words[metric->settings.effect]));
     put(report, "method_text", study_text_report(study, metric));
     study_report_bins(report, metric);
-    put(report, "arms", arms_report(study, metric, &metric->arms));
-    put(report, "comparisons", comparisons_report(study, metric, &metric->arms));
+    write_arms(&w, study, metric, &metric->arms);
+    write_comparisons(&w, study, metric, &metric->arms);
     if (metric->arms.asked)
         put(report, "response", study_response_rates(study, &metric->arms));
-    if (metric->has_segments)
-        put(report, "segments", segments_report(study, metric));
+    if (metric->has_segments && segments)
+        write_segments(&w, study, metric);
     if (study_has_factors(study, metric))
         put(report, "factors", study_factors_report(study, metric));
     if (study_has_best(study, metric))
@@ -305,13 +367,13 @@ static json_t *metric_report(struct study *study, const struct study_metric *met
     return report;
 }
 
-json_t *study_report(struct study *study)
+json_t *study_report(struct study *study, bool segments)
 {
     json_t *report = json_object(), *metrics = json_array();
     if (study->has_srm)
         put(report, "srm", srm_report(&study->srm, study->srm_before));
     for (size_t i = 0; i < study->metric_count; i++)
-        append(metrics, metric_report(study, &study->metrics[i]));
+        append(metrics, metric_report(study, &study->metrics[i], segments));
     put(report, "metrics", metrics);
     return report;
 }

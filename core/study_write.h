@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "core/json.h"
+#include "core/json_write.h"
 #include "stats/inference.h"
 
 /* Takes over `value`. */
@@ -29,12 +30,26 @@ static inline json_t *figure_if(bool there, double value)
     return there ? json_figure(value) : json_null();
 }
 
-static inline json_t *interval_report(const struct interval *interval)
+/* The same through a writer: null where it is not there. */
+static inline void write_if(struct json_writer *w, const char *name, bool there, double value)
 {
-    json_t *ends = json_array();
-    append(ends, figure_if(!interval->low_open, interval->low));
-    append(ends, figure_if(!interval->high_open, interval->high));
-    return ends;
+    if (there)
+        json_write_figure(w, name, value);
+    else
+        json_write_null(w, name);
+}
+
+static inline void write_interval(struct json_writer *w, const char *name, bool there,
+                                  const struct interval *interval)
+{
+    if (!there) {
+        json_write_null(w, name);
+        return;
+    }
+    json_write_array(w, name);
+    write_if(w, NULL, !interval->low_open, interval->low);
+    write_if(w, NULL, !interval->high_open, interval->high);
+    json_write_end(w);
 }
 
 #endif

@@ -114,6 +114,13 @@ void respond_written(struct request *request, int status, struct text *json)
     send_text(request, status, "application/json", text_take(json), len);
 }
 
+void respond_written_tagged(struct request *request, int status, struct text *json,
+                            const char *etag)
+{
+    respond_written(request, status, json);
+    add_header(request, "ETag", etag);
+}
+
 void respond_json(struct request *request, int status, json_t *json)
 {
     send_json(request, status, "application/json", json);
@@ -185,21 +192,15 @@ void respond_result(struct request *request, int status, json_t *json, const str
         respond_error(request, err);
 }
 
-void respond_tagged(struct request *request, int status, json_t *json, const char *etag)
-{
-    respond_json(request, status, json);
-    add_header(request, "ETag", etag);
-}
-
 void respond_versioned(struct request *request, int status, json_t *json, const struct error *err)
 {
     char etag[32];
     json_int_t version = json_integer_value(json_object_get(json, "version"));
     snprintf(etag, sizeof etag, "\"%lld\"", (long long)version);
-    if (json)
-        respond_tagged(request, status, json, etag);
-    else
-        respond_error(request, err);
+    bool there = json != NULL;
+    respond_result(request, status, json, err);
+    if (there)
+        add_header(request, "ETag", etag);
 }
 
 bool respond_suspend(struct request *request)

@@ -10,12 +10,13 @@
 void respond_json(struct request *request, int status, json_t *json);
 /* The same with JSON that is written already; the builder is empty then. */
 void respond_written(struct request *request, int status, struct text *json);
-/* The same, or the error where `json` is NULL. */
+/* With an ETag. */
+void respond_written_tagged(struct request *request, int status, struct text *json,
+                            const char *etag);
+/* JSON, taken over, or the error where `json` is NULL. */
 void respond_result(struct request *request, int status, json_t *json, const struct error *err);
 /* A definition with its version as ETag. */
 void respond_versioned(struct request *request, int status, json_t *json, const struct error *err);
-/* JSON, taken over, with an ETag. */
-void respond_tagged(struct request *request, int status, json_t *json, const char *etag);
 /* A body without end that `read` gives (see MHD_ContentReaderCallback); `release` is called with
  * its data at the end. */
 void respond_reader(struct request *request, const char *type, MHD_ContentReaderCallback read,

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "core/analysis.h"
-#include "core/json.h"
+#include "core/folded.h"
 #include "core/when.h"
 #include "http/response.h"
 #include "http/results_csv.h"
@@ -67,19 +67,40 @@ static json_t *results(struct request *request, struct error *err)
     return found;
 }
 
-/* The ETag is that of the figures: the time of asking is not among them. */
-static void etag_of(const json_t *results, char etag[40])
+/* The ETag is that of the figures: the time of asking is not among them. `as_of` is cut out where
+ * it is first found; in a string its quotes would be escaped. */
+static void etag_of(const char *text, char etag[40])
 {
-    json_t *timeless = json_copy((json_t *)results);
-    json_object_del(timeless, "as_of");
-    char *text = json_text(timeless);
+    const char *time = strstr(text, ",\"as_of\":\"");
+    const char *rest = time ? strchr(time + strlen(",\"as_of\":\""), '"') + 1 : text;
     unsigned char digest[16];
-    crypto_generichash(digest, sizeof digest, (const unsigned char *)text, strlen(text), NULL, 0);
+    crypto_generichash_state state;
+    crypto_generichash_init(&state, NULL, 0, sizeof digest);
+    crypto_generichash_update(&state, (const unsigned char *)text,
+                              (size_t)(time ? time - text : 0));
+    crypto_generichash_update(&state, (const unsigned char *)rest, strlen(rest));
+    crypto_generichash_final(&state, digest, sizeof digest);
     etag[0] = '"';
     sodium_bin2hex(etag + 1, 33, digest, sizeof digest);
     memcpy(etag + 33, "\"", 2);
-    free(text);
-    json_decref(timeless);
+}
+
+/* Results that are the same as those which the client has are not sent once more. */
+static void respond_results(struct request *request, const json_t *found)
+{
+    const char *match = request_header(request, "If-None-Match");
+    char etag[40];
+    struct text text;
+    text_init(&text, UINT32_MAX);
+    struct json_writer w = json_writer_text(&text);
+    folded_write(&w, NULL, found);
+    must(!text.failed);
+    etag_of(text.ptr, etag);
+    if (match && strcmp(match, etag) == 0)
+        respond_text(request, MHD_HTTP_NOT_MODIFIED, "application/json", "", 0, "ETag", etag);
+    else
+        respond_written_tagged(request, MHD_HTTP_OK, &text, etag);
+    text_release(&text);
 }
 
 static void respond_csv(struct request *request, const json_t *found,
@@ -97,25 +118,18 @@ void results_get(struct request *request)
 {
     struct error err = {0};
     bool csv;
-    char etag[40];
     json_t *found = NULL;
     /* The table has the rows of all customers; it must not pass for that of a segment. */
     if (read_format(request, &csv, &err) && csv && request_query(request, "segment"))
         error_set(&err, ERROR_INVALID, "segment", "is not in CSV: ask for JSON");
     else if (err.code == ERROR_NONE)
         found = results(request, &err);
-    const char *match = request_header(request, "If-None-Match");
-    if (!found) {
+    if (!found)
         respond_error(request, &err);
-        return;
-    }
-    etag_of(found, etag);
-    if (csv)
+    else if (csv)
         respond_csv(request, found, results_csv);
-    else if (match && strcmp(match, etag) == 0)
-        respond_text(request, MHD_HTTP_NOT_MODIFIED, "application/json", "", 0, "ETag", etag);
     else
-        respond_tagged(request, MHD_HTTP_OK, json_incref(found), etag);
+        respond_results(request, found);
     json_decref(found);
 }
 
