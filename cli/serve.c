@@ -10,12 +10,14 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/notify.h"
 #include "cli/options.h"
 #include "core/analysis.h"
 #include "core/keys.h"
 #include "core/ledger.h"
 #include "core/retention.h"
 #include "core/uplift.h"
+#include "http/log.h"
 #include "http/server.h"
 
 static const char help[] =
@@ -44,10 +46,19 @@ static const char help[] =
     "  --require-consent        keep nothing of customers whose consent is not recorded\n"
     "  --compact-hours N        after an erasure the file is rewritten so many hours later [24];\n"
     "                           0: never\n"
+    "  --drain-seconds N        after SIGTERM serve on for so long, not ready any more [0]; a "
+    "second\n"
+    "                           signal ends it\n"
+    "  --log-format FORMAT      text, logfmt or json, on standard error [text]\n"
+    "  --log-level LEVEL        error, warning or info, each with those before [info]\n"
+    "  --log-requests           one line for each request too\n"
     "  --help                   print this help\n"
     "\n"
     "The first start on a new folder prints an admin key once. SIGTERM or SIGINT ends the "
     "server.\n";
+
+/* Of this process: what the writer tells has no data to find it by. Set before all threads. */
+static struct log serve_log = {.most = LOG_INFO};
 
 /* A minute's round looks at EXPIRE_ROUNDS times EXPIRE_MOST rows of what is remembered to refuse
  * duplicates, each in a transaction of its own between those of others; at more where there are so
@@ -103,11 +114,10 @@ static bool welcome(struct uplift *uplift, const struct server *server, struct e
 
 static void tell_refusing(const struct error *why)
 {
-    char line[ERROR_LINE_MAX];
     if (why)
-        fprintf(stderr, "uplift serve: a write was refused: %s\n", error_line(why, line));
+        log_error(&serve_log, LOG_ERROR, "a write was refused", why);
     else
-        fprintf(stderr, "uplift serve: writes go well again\n");
+        log_say(&serve_log, LOG_INFO, "writes go well again");
 }
 
 struct expiry {
@@ -164,11 +174,15 @@ static bool compact_when_due(struct uplift *uplift, int64_t hours, struct error 
     if (hours == 0 || !store_compaction_due(uplift->store, &since, err) || since == 0 ||
         uplift_now(uplift) - since < hours * WHEN_HOUR)
         return err->code == ERROR_NONE;
+    /* The writer waits meanwhile, and is not dead. */
+    notify_send("WATCHDOG_USEC=%lld", 86400 * 1000000LL);
     if (store_compact(uplift->store, &before, &after, &busy))
-        fprintf(stderr, "uplift serve: compacted: %llu bytes on disk, %llu before\n",
+        log_say(&serve_log, LOG_INFO, "compacted: %llu bytes on disk, %llu before",
                 (unsigned long long)after, (unsigned long long)before);
     else if (busy.code != ERROR_BUSY)
         *err = busy;
+    if (notify_watchdog())
+        notify_send("WATCHDOG_USEC=%lld\nWATCHDOG=1", (long long)notify_watchdog());
     return err->code == ERROR_NONE;
 }
 
@@ -185,9 +199,9 @@ static void tell_house(bool ok, const struct error *err, char told[ERROR_LINE_MA
 {
     char line[ERROR_LINE_MAX];
     if (!ok && strcmp(error_line(err, line), told) != 0)
-        fprintf(stderr, "uplift serve: housekeeping: %s\n", line);
+        log_say(&serve_log, LOG_ERROR, "housekeeping: %s", line);
     else if (ok && *told)
-        fprintf(stderr, "uplift serve: housekeeping goes well again\n");
+        log_say(&serve_log, LOG_INFO, "housekeeping goes well again");
     snprintf(told, ERROR_LINE_MAX, "%s", ok ? "" : line);
 }
 
@@ -195,7 +209,7 @@ static void tell_clock(struct uplift *uplift, bool *doubted)
 {
     bool doubts = ingest_doubts_clock(uplift->ingest);
     if (doubts != *doubted)
-        fprintf(stderr, "uplift serve: the clock %s\n",
+        log_say(&serve_log, LOG_WARNING, "the clock %s",
                 doubts ? "leapt ahead: events are refused until it is right or believed"
                        : "is believed again");
     *doubted = doubts;
@@ -204,27 +218,97 @@ static void tell_clock(struct uplift *uplift, bool *doubted)
 static void reload(struct server *server)
 {
     struct error err = {0};
-    char line[ERROR_LINE_MAX];
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    notify_send("RELOADING=1\nMONOTONIC_USEC=%lld",
+                (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
     if (server_reload(server, &err))
-        fprintf(stderr, "uplift serve: the certificate was read again\n");
+        log_say(&serve_log, LOG_INFO, "the certificate was read again");
     else if (err.code != ERROR_NOT_FOUND)
-        fprintf(stderr, "uplift serve: the old certificate stays: %s\n", error_line(&err, line));
+        log_error(&serve_log, LOG_ERROR, "the old certificate stays", &err);
+    notify_send("READY=1");
+}
+
+/* --- life and end --------------------------------------------------------------------------- */
+
+struct running {
+    struct uplift *uplift;
+    struct server *server;
+    int64_t compact_hours, drain_seconds;
+    sigset_t signals;
+    pthread_t watchdog;
+    int64_t watchdog_usec; /* 0: nobody waits for signs of life */
+    atomic_bool ending;
+};
+
+static bool do_nothing(void *data, struct ingest_run *run, struct error *err)
+{
+    (void)data;
+    (void)run;
+    (void)err;
+    return true;
+}
+
+/* Gives a sign of life when the writer took a job, which it never does where it hangs, and no
+ * thread hangs in a request. A disk that refuses writes is no reason to begin anew. */
+static void *watch_over(void *data)
+{
+    struct running *running = data;
+    const struct timespec pause = {.tv_nsec = 100000000};
+    int64_t every = running->watchdog_usec / 3, waited = every;
+    for (; !atomic_load(&running->ending); waited += 100000) {
+        struct error err = {0};
+        if (waited >= every) {
+            ingest_call(running->uplift->ingest, do_nothing, NULL, &err);
+            if (server_alive(running->server, running->watchdog_usec * 1000))
+                notify_send("WATCHDOG=1");
+            waited = 0;
+        }
+        nanosleep(&pause, NULL);
+    }
+    return NULL;
+}
+
+static void begin_life(struct running *running)
+{
+    running->watchdog_usec = notify_watchdog();
+    if (running->watchdog_usec &&
+        pthread_create(&running->watchdog, NULL, watch_over, running) != 0)
+        error_fatal("cannot start a thread");
+    notify_send("READY=1");
+}
+
+/* Serves on for the drain, unless a second signal comes. From then on a signal ends the process as
+ * signals do: what was acknowledged is on disk. True: nobody waits for clients any more. */
+static bool leave(struct running *running)
+{
+    const struct timespec drain = {.tv_sec = running->drain_seconds};
+    sigset_t ends;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGINT);
+    server_leave(running->server);
+    notify_send("STOPPING=1\nEXTEND_TIMEOUT_USEC=%lld",
+                (long long)(running->drain_seconds + 30) * 1000000);
+    bool again = running->drain_seconds && sigtimedwait(&ends, NULL, &drain) > 0;
+    pthread_sigmask(SIG_UNBLOCK, &ends, NULL);
+    return again;
 }
 
 /* Waits for the signal that ends the server, and keeps house meanwhile. */
-static void wait_for_end(struct uplift *uplift, struct server *server, int64_t compact_hours,
-                         const sigset_t *signals)
+static void wait_for_end(struct running *running)
 {
+    struct uplift *uplift = running->uplift;
     const struct timespec pause = {.tv_sec = HOUSEKEEPING_SECONDS};
     struct expiry expiry = {.uplift = uplift};
     char told[ERROR_LINE_MAX] = "";
     bool doubted = false;
     atomic_store(&uplift->house_kept_at, uplift_now(uplift)); /* all was done, or comes soon */
-    for (int got; (got = sigtimedwait(signals, NULL, &pause)) < 0 || got == SIGHUP;) {
+    for (int got; (got = sigtimedwait(&running->signals, NULL, &pause)) < 0 || got == SIGHUP;) {
         if (got == SIGHUP)
-            reload(server);
+            reload(running->server);
         struct error err = {0};
-        bool ok = keep_house(uplift, compact_hours, &expiry, &err);
+        bool ok = keep_house(uplift, running->compact_hours, &expiry, &err);
         if (ok)
             atomic_store(&uplift->house_kept_at, uplift_now(uplift));
         else
@@ -252,9 +336,8 @@ static int64_t connections_possible(int64_t asked, int64_t places)
     int64_t most = (int64_t)limit.rlim_cur,
             spare = most > 2 * DESCRIPTORS_SPARE ? DESCRIPTORS_SPARE : most / 2,
             each = (most - spare) / places;
-    fprintf(stderr,
-            "uplift serve: takes %lld connections at once, not %lld: the limit of open "
-            "files is %lld\n",
+    log_say(&serve_log, LOG_WARNING,
+            "takes %lld connections at once, not %lld: the limit of open files is %lld",
             (long long)each, (long long)asked, (long long)most);
     return each > 0 ? each : 1;
 }
@@ -272,28 +355,51 @@ static void choose_signals(bool reloads, sigset_t *signals)
     pthread_sigmask(SIG_BLOCK, signals, NULL);
 }
 
-static bool run(const char *data, const struct uplift_options *open, int64_t compact_hours,
-                const struct server_options *options, struct error *err)
+static bool run(const char *data, const struct uplift_options *open,
+                const struct server_options *options, struct running *running, struct error *err)
 {
-    sigset_t signals;
-    choose_signals(options->tls_certificate, &signals);
-    struct uplift *uplift = uplift_open_with(data, open, err);
-    struct server *server = uplift ? server_start(uplift, options, err) : NULL;
-    bool ok = server && welcome(uplift, server, err);
-    if (ok)
-        wait_for_end(uplift, server, compact_hours, &signals);
-    server_stop(&server);
-    uplift_close(&uplift);
+    choose_signals(options->tls_certificate, &running->signals);
+    running->uplift = uplift_open_with(data, open, err);
+    running->server = running->uplift ? server_start(running->uplift, options, err) : NULL;
+    bool ok = running->server && welcome(running->uplift, running->server, err), hurry = !ok;
+    if (ok) {
+        begin_life(running);
+        wait_for_end(running);
+        hurry = leave(running);
+    }
+    atomic_store(&running->ending, true);
+    if (running->watchdog_usec)
+        pthread_join(running->watchdog, NULL);
+    server_stop(&running->server, hurry);
+    uplift_close(&running->uplift);
     return ok;
+}
+
+/* The place of a word in a list, or -1. */
+static int word_of(const char *const *words, const char *word)
+{
+    for (int i = 0; words[i]; i++)
+        if (strcmp(words[i], word) == 0)
+            return i;
+    return -1;
+}
+
+static bool read_log(const char *format, const char *level)
+{
+    int f = word_of(log_formats, format), l = word_of(log_levels, level);
+    serve_log.format = f < 0 ? LOG_TEXT : (enum log_format)f;
+    serve_log.most = l < 0 ? LOG_INFO : (enum log_level)l;
+    return f >= 0 && l >= 0;
 }
 
 int serve_command(int argc, char **argv)
 {
     const char *data = NULL, *store_max = NULL, *mode = "660";
     struct option_values listen = {.values = {"127.0.0.1:8080"}, .count = 1};
-    struct server_options server = {0};
-    int64_t threads = 0, connections = 2000, timeout = 30, arrive = 60, rate = 100000,
-            compact_hours = 24;
+    const char *log_format = "text", *log_level = "info";
+    struct server_options server = {.log = &serve_log};
+    struct running running = {.compact_hours = 24};
+    int64_t threads = 0, connections = 2000, timeout = 30, arrive = 60, rate = 100000;
     struct uplift_options open = {.refusing = tell_refusing};
     const struct option_row rows[] = {
         {.name = "data", .kind = OPTION_TEXT, .out = &data, .required = true},
@@ -317,9 +423,17 @@ int serve_command(int argc, char **argv)
         {.name = "rate", .kind = OPTION_INTEGER, .out = &rate, .least = 0, .most = 1000000000},
         {.name = "compact-hours",
          .kind = OPTION_INTEGER,
-         .out = &compact_hours,
+         .out = &running.compact_hours,
          .least = 0,
          .most = 100000},
+        {.name = "drain-seconds",
+         .kind = OPTION_INTEGER,
+         .out = &running.drain_seconds,
+         .least = 0,
+         .most = 3600},
+        {.name = "log-format", .kind = OPTION_TEXT, .out = &log_format},
+        {.name = "log-level", .kind = OPTION_TEXT, .out = &log_level},
+        {.name = "log-requests", .kind = OPTION_FLAG, .out = &serve_log.requests},
         {.name = "store-max", .kind = OPTION_TEXT, .out = &store_max},
         {.name = "require-consent", .kind = OPTION_FLAG, .out = &open.require_consent},
         {.name = "pseudonymise", .kind = OPTION_TEXT, .out = &open.pseudonyms},
@@ -328,7 +442,9 @@ int serve_command(int argc, char **argv)
     enum options_result result = options_read(&options, argc, argv);
     if (result != OPTIONS_GO)
         return options_exit(result);
-    char line[ERROR_LINE_MAX];
+    if (!read_log(log_format, log_level))
+        return options_wrong("serve", "--log-format: must be text, logfmt or json; --log-level: "
+                                      "error, warning or info");
     if (!read_mode(mode, &server.socket_mode))
         return options_wrong("serve", "--socket-mode: must be octal, such as 660");
     if (listen.count > SERVER_LISTEN_MAX)
@@ -346,8 +462,8 @@ int serve_command(int argc, char **argv)
     server.arrive_seconds = (unsigned)arrive;
     server.rate = (double)rate;
     struct error err = {0};
-    if (run(data, &open, compact_hours, &server, &err))
+    if (run(data, &open, &server, &running, &err))
         return COMMAND_OK;
-    fprintf(stderr, "uplift serve: %s\n", error_line(&err, line));
+    log_error(&serve_log, LOG_ERROR, "", &err);
     return COMMAND_FOUND_WRONG;
 }

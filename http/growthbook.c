@@ -94,7 +94,7 @@ static json_t *read_events(struct request *request, json_t **places, struct erro
 {
     char prefix[32];
     json_t *body = request_json(request, false, err);
-    snprintf(prefix, sizeof prefix, "track:%s", request->id);
+    snprintf(prefix, sizeof prefix, "track:%s", request->unique);
     struct catalog *catalog = catalog_acquire(&request->uplift->catalog);
     json_t *events =
         body ? growthbook_events(catalog, body, uplift_now(request->uplift), prefix, places, err)

@@ -17,6 +17,8 @@
 
 struct server;
 
+enum { REQUEST_ID_MAX = 64 };
+
 struct request {
     struct server *server;
     struct uplift *uplift;
@@ -27,7 +29,8 @@ struct request {
     /* Decoded; of libmicrohttpd, which keeps it as long as the request. It may hold a key: what is
      * logged is route->path. */
     const char *path;
-    char id[20];                  /* X-Request-Id */
+    char unique[17];              /* of this request alone, whatever a caller says */
+    char id[REQUEST_ID_MAX + 1];  /* X-Request-Id: the caller's where it is sane, else made */
     char place[ROUTER_PLACE_MAX]; /* the {key} or {id} of the path */
     struct key_info key;          /* of who asks; id is "" for nobody */
     struct text body;

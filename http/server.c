@@ -18,6 +18,7 @@
 #include "http/cors.h"
 #include "http/limit.h"
 #include "http/listen.h"
+#include "http/log.h"
 #include "http/page.h"
 #include "http/request.h"
 #include "http/response.h"
@@ -32,6 +33,7 @@ enum {
     ARRIVE_SECONDS = 60,
     /* For the head of a request and of its answer. libmicrohttpd clears it for each request. */
     MEMORY_LIMIT = 16 << 10,
+    FINISH_MS = 10000,      /* for what is under way at the end */
     DISCARD_MAX = 16 << 20, /* bytes of a refused body that are read to keep the answer readable */
 };
 
@@ -40,6 +42,14 @@ struct place {
     struct listener listener;            /* set at start */
     char url[sizeof "https://" + sizeof((struct listener *)0)->place]; /* set at start */
 };
+
+/* When the handler of a request began that a thread runs now (histogram_now); 0: none. */
+struct turn {
+    atomic_int_fast64_t since;
+};
+
+/* Of a thread of libmicrohttpd, which is one server's from its first request to its end. */
+static _Thread_local struct turn *own_turn;
 
 struct server {
     struct place places[SERVER_LISTEN_MAX];
@@ -52,6 +62,12 @@ struct server {
     pthread_t ticker;
     double started;         /* set at start */
     struct histogram *took; /* one a route */
+    struct log log;         /* set at start */
+    struct turn *turns;     /* one a thread */
+    size_t turn_count;      /* set at start */
+    atomic_size_t turns_taken;
+    atomic_size_t active; /* requests from their head to the end of their answer */
+    atomic_bool leaving;
     atomic_uint_fast64_t answers[6];
     atomic_uint_fast64_t requests; /* begins at random */
     atomic_size_t held;            /* requests that sleep until the writer answers */
@@ -138,7 +154,23 @@ void server_let_go(struct server *server)
 
 bool server_ending(const struct server *server)
 {
-    return atomic_load(&server->ending);
+    return atomic_load(&server->leaving);
+}
+
+void server_leave(struct server *server)
+{
+    atomic_store(&server->leaving, true);
+}
+
+bool server_alive(const struct server *server, int64_t nanoseconds)
+{
+    int64_t now = histogram_now();
+    for (size_t i = 0; i < server->turn_count; i++) {
+        int64_t since = atomic_load(&server->turns[i].since);
+        if (since && now - since > nanoseconds)
+            return false;
+    }
+    return true;
 }
 
 struct streams *server_streams(const struct server *server)
@@ -176,7 +208,7 @@ static void find_route(struct request *request, char allowed[64])
 /* Sixteen hex digits that look random: numbers of requests, begun at random, by the finalizer of
  * MurmurHash3, which maps no two to one. Asking the kernel for each cost more than the rest of it.
  */
-static void write_id(uint64_t number, char id[20])
+static void write_id(uint64_t number, char id[17])
 {
     number = (number ^ number >> 33) * UINT64_C(0xff51afd7ed558ccd);
     number = (number ^ number >> 33) * UINT64_C(0xc4ceb9fe1a85ec53);
@@ -186,17 +218,41 @@ static void write_id(uint64_t number, char id[20])
     id[16] = '\0';
 }
 
+/* A caller's id of a request, which is shown and told of in the log: one word, and no key. */
+static bool id_is_sane(const char *id)
+{
+    static const char *const keys[] = {"sdk-", "svc-", "adm-"};
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                  "._~+/=:-";
+    size_t len = strlen(id);
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (strstr(id, keys[i]))
+            return false;
+    return len > 0 && len <= REQUEST_ID_MAX && strspn(id, allowed) == len;
+}
+
+static void set_id(struct request *request)
+{
+    const char *given = request_header(request, "X-Request-Id");
+    write_id(atomic_fetch_add(&request->server->requests, 1), request->unique);
+    if (given && id_is_sane(given))
+        memcpy(request->id, given, strlen(given) + 1);
+    else
+        memcpy(request->id, request->unique, sizeof request->unique);
+}
+
 static struct request *request_new(struct server *server, struct MHD_Connection *connection,
                                    const char *path, const char *method)
 {
     struct request *request = xcalloc(1, sizeof *request);
-    write_id(atomic_fetch_add(&server->requests, 1), request->id);
+    atomic_fetch_add(&server->active, 1);
     request->server = server;
     request->uplift = server->uplift;
     request->connection = connection;
     request->path = path;
     request->method = method;
     request->began = histogram_now();
+    set_id(request);
     return request;
 }
 
@@ -260,6 +316,22 @@ static void handle(struct request *request)
     }
 }
 
+/* Between these two the thread may not be gone for long: server_alive. */
+static void turn_begin(struct server *server)
+{
+    if (!own_turn) {
+        size_t taken = atomic_fetch_add(&server->turns_taken, 1);
+        must(taken < server->turn_count);
+        own_turn = &server->turns[taken];
+    }
+    atomic_store(&own_turn->since, histogram_now());
+}
+
+static void turn_end(void)
+{
+    atomic_store(&own_turn->since, 0);
+}
+
 /* Called for the path, and for names and values of the query, which do not begin with a slash but
  * where somebody does without its escape: those of ours never do. */
 static size_t unescape(void *data, struct MHD_Connection *connection, char *text)
@@ -289,7 +361,9 @@ static enum MHD_Result on_request(void *data, struct MHD_Connection *connection,
      * may be read here until libmicrohttpd calls again, which is after it was resumed. */
     if (!request->suspended) {
         watch_handled(request->server->watch, connection);
+        turn_begin(request->server);
         handle(request);
+        turn_end();
         if (request->suspended)
             return MHD_YES;
     }
@@ -301,10 +375,10 @@ static void on_completed(void *data, struct MHD_Connection *connection, void **c
 {
     struct server *server = data;
     struct request *request = *context;
-    (void)why;
     watch_answered(server->watch, connection);
     if (!request)
         return;
+    log_request(&server->log, request, why == MHD_REQUEST_TERMINATED_COMPLETED_OK);
     if (request->ready)
         MHD_destroy_response(request->ready);
     json_decref(request->later);
@@ -312,6 +386,7 @@ static void on_completed(void *data, struct MHD_Connection *connection, void **c
     text_release(&request->body);
     free(request);
     *context = NULL;
+    atomic_fetch_sub(&server->active, 1);
 }
 
 /* Wakes streams, and once a second cuts what does not arrive. A change that customers see is told
@@ -345,6 +420,7 @@ static void release(struct server **server)
     limit_free(&(*server)->limit);
     watch_free(&(*server)->watch);
     streams_free(&(*server)->streams);
+    free((*server)->turns);
     free((*server)->took);
     free(*server);
     *server = NULL;
@@ -382,13 +458,15 @@ static unsigned connections_most(const struct server_options *options)
     return options->connections_max ? options->connections_max : CONNECTIONS_MAX;
 }
 
+static unsigned threads_of(const struct server_options *options)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    return options->threads ? options->threads : processors > 1 ? (unsigned)processors : 2;
+}
+
 static bool serve_place(struct server *server, struct place *place,
                         const struct server_options *options, struct error *err)
 {
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    unsigned threads = options->threads ? options->threads
-                       : processors > 1 ? (unsigned)processors
-                                        : 2;
     unsigned timeout = options->timeout_seconds ? options->timeout_seconds : TIMEOUT_SECONDS;
     unsigned flags = MHD_USE_POLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC;
     const struct MHD_OptionItem secure[] = {
@@ -399,7 +477,7 @@ static bool serve_place(struct server *server, struct place *place,
     struct MHD_Daemon *daemon = MHD_start_daemon(
         flags | (tls ? MHD_USE_TLS : 0u), 0, NULL, NULL, on_request, server,
         MHD_OPTION_LISTEN_SOCKET, place->listener.socket, MHD_OPTION_ARRAY,
-        tls ? secure : secure + 2, MHD_OPTION_THREAD_POOL_SIZE, threads,
+        tls ? secure : secure + 2, MHD_OPTION_THREAD_POOL_SIZE, threads_of(options),
         MHD_OPTION_CONNECTION_LIMIT, connections_most(options), MHD_OPTION_CONNECTION_TIMEOUT,
         timeout, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_LIMIT,
         MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
@@ -417,6 +495,10 @@ static struct server *server_new(struct uplift *uplift, const struct server_opti
     randombytes_buf(&first, sizeof first);
     atomic_store(&server->requests, first);
     server->took = xcalloc(route_count(), sizeof *server->took);
+    server->turn_count = threads_of(options) * options->listen_count;
+    server->turns = xcalloc(server->turn_count, sizeof *server->turns);
+    if (options->log)
+        server->log = *options->log;
     server->limit = limit_new(options->rate, options->rate);
     server->watch = watch_new(options->arrive_seconds ? options->arrive_seconds : ARRIVE_SECONDS);
     server->streams = streams_new(uplift, connections_most(options) / 2);
@@ -437,26 +519,27 @@ struct server *server_start(struct uplift *uplift, const struct server_options *
     for (size_t i = 0; ok && i < server->place_count; i++)
         ok = serve_place(server, &server->places[i], options, err);
     if (!ok)
-        server_stop(&server);
+        server_stop(&server, true);
     return server;
 }
 
 /* libmicrohttpd ends the process when it is stopped with a request asleep, so the writer's answers
- * are waited for, however slow the disk is. Connections get a fifth of a second more to take
- * them. */
-static void drain(struct server *server)
+ * are waited for, however slow the disk is. Clients are not: a bounded time, or none in a hurry. */
+static void drain(struct server *server, bool hurry)
 {
     const struct timespec pause = {.tv_nsec = 20000000};
+    atomic_store(&server->leaving, true);
     atomic_store(&server->ending, true);
     pthread_join(server->ticker, NULL);
     streams_end(server->streams);
     while (atomic_load(&server->held) > 0)
         nanosleep(&pause, NULL);
-    for (int i = 0; i < 10 && server_connections(server) > 0; i++)
+    long long until = watch_now() + (hurry ? 0 : FINISH_MS);
+    while (atomic_load(&server->active) > 0 && watch_now() < until)
         nanosleep(&pause, NULL);
 }
 
-void server_stop(struct server **server)
+void server_stop(struct server **server, bool hurry)
 {
     if (!*server)
         return;
@@ -464,7 +547,7 @@ void server_stop(struct server **server)
     for (size_t i = 0; i < (*server)->place_count; i++)
         if (atomic_load(&(*server)->places[i].daemon))
             MHD_quiesce_daemon(atomic_load(&(*server)->places[i].daemon));
-    drain(*server);
+    drain(*server, hurry);
     for (size_t i = 0; i < (*server)->place_count; i++)
         if (atomic_load(&(*server)->places[i].daemon))
             MHD_stop_daemon(atomic_load(&(*server)->places[i].daemon));

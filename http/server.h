@@ -13,8 +13,9 @@
 #include "core/error.h"
 #include "core/uplift.h"
 
-struct server;
+struct log;
 struct route;
+struct server;
 
 enum { SERVER_LISTEN_MAX = 8 };
 
@@ -28,6 +29,7 @@ struct server_options {
     unsigned connections_max; /* on each place; 0: 2,000 */
     unsigned timeout_seconds; /* of a connection that neither sends nor takes; 0: 30 */
     unsigned arrive_seconds;  /* for a request to arrive whole; 0: 60 */
+    const struct log *log;    /* borrowed; NULL: requests are not told of */
     double rate;              /* requests a second that a key may make; 0: as many as it likes */
 };
 
@@ -36,8 +38,12 @@ struct streams;
 /* Listens and answers until server_stop. */
 struct server *server_start(struct uplift *uplift, const struct server_options *options,
                             struct error *err);
-/* Takes no more connections, answers what is under way, ends the threads. */
-void server_stop(struct server **server);
+/* Before server_stop: not ready any more (readyz is 503) and answers end their connections, so that
+ * balancers and clients go elsewhere; all else as before. */
+void server_leave(struct server *server);
+/* Takes no more connections, answers what is under way (of clients that take longer than ten
+ * seconds to send or to read: no more, or that at once where `hurry`), ends the threads. */
+void server_stop(struct server **server, bool hurry);
 /* The port of the first place that has one; 0: none has. */
 uint16_t server_port(const struct server *server);
 /* "http://127.0.0.1:8080" or "unix:/run/socket" of place `i`; NULL behind the last one. */
@@ -65,7 +71,9 @@ struct streams *server_streams(const struct server *server);
  * server_hold is false, and nothing is held, once the server is ending. Any thread. */
 bool server_hold(struct server *server);
 void server_let_go(struct server *server);
-/* Whether server_stop was called: connections are not kept alive any more. */
+/* Whether no thread has been with one request for longer than that. */
+bool server_alive(const struct server *server, int64_t nanoseconds);
+/* Whether server_leave or server_stop was called: connections are not kept alive any more. */
 bool server_ending(const struct server *server);
 
 #endif

@@ -29,7 +29,7 @@ static int given;
 
 static void leave(void)
 {
-    server_stop(&server);
+    server_stop(&server, true);
     uplift_close(&uplift);
     folder_remove(folder);
 }
