@@ -9,6 +9,7 @@
 #include "core/assign.h"
 #include "core/experiment_change.h"
 #include "core/json.h"
+#include "core/prerequisite.h"
 #include "core/when.h"
 
 static const char help[] =
@@ -16,7 +17,10 @@ static const char help[] =
     "Decides for one customer and shows every step, offline. Reads FILE or standard input:\n"
     "  {\"experiment\": {...}, \"customer\": \"c-42\", \"attributes\": {\"country\": \"DE\"}}\n"
     "The experiment is a definition; its state is running unless it says paused or stopped\n"
-    "(then with \"winner\").\n"
+    "(then with \"winner\"). \"others\" may list more of them, which its prerequisites name or "
+    "which\n"
+    "hold customers out of it; \"held\" the variants that the customer holds in sticky ones:\n"
+    "  {..., \"others\": [{...}], \"held\": {\"checkout\": \"list\"}}\n"
     "\n"
     "  --lines    one question a line in, one decision a line out\n"
     "  --help     print this help\n";
@@ -32,23 +36,21 @@ static struct experiment *step(struct experiment *from, enum experiment_step whi
 }
 
 /* Brings a definition into the state that it names, by the steps that lead there. */
-static struct experiment *read_experiment(json_t *input, struct error *err)
+static struct experiment *read_experiment(json_t *input, const struct json_place *place,
+                                          uint32_t number, struct error *err)
 {
     static const char *const states[] = {"draft", "running", "paused", "stopped", NULL};
     static const char *const server_fields[] = {"version",    "phase",  "created_at", "started_at",
                                                 "stopped_at", "epochs", "number",     "past"};
-    struct json_place place = json_member(JSON_TOP, "experiment");
     int state = 1;
-    if (!json_read_word(input, &place, "state", JSON_OPTIONAL, states, &state, err))
+    if (!json_read_word(input, place, "state", JSON_OPTIONAL, states, &state, err))
         return NULL;
     json_t *draft = json_copy(input), *winner = json_incref(json_object_get(input, "winner"));
     json_object_del(draft, "state");
     json_object_del(draft, "winner");
     for (size_t i = 0; i < sizeof server_fields / sizeof *server_fields; i++)
         json_object_del(draft, server_fields[i]);
-    struct experiment *made = experiment_create(draft, 1, 0, err);
-    if (!made)
-        error_prefix(err, "experiment");
+    struct experiment *made = experiment_create(draft, number, 0, err);
     if (state > 0)
         made = step(made, STEP_START, NULL, err);
     json_t *options = winner && !json_is_null(winner) ? json_pack("{s:O}", "winner", winner) : NULL;
@@ -60,25 +62,95 @@ static struct experiment *read_experiment(json_t *input, struct error *err)
     return made;
 }
 
-static json_t *answer(json_t *question, struct error *err)
+/* What is asked: the definitions, the experiment itself first, and what the customer holds. */
+enum { OTHERS_MAX = 1000 };
+struct question {
+    struct experiment *list[OTHERS_MAX + 1];
+    size_t count;
+    struct catalog *catalog;
+    json_t *held;
+};
+
+/* An error of the definition is one of this place. */
+static bool add_experiment(struct question *q, json_t *input, const struct json_place *place,
+                           const char *prefix, struct error *err)
 {
-    static const char *const fields[] = {"experiment", "customer", "attributes", NULL};
-    const char *customer = NULL;
-    json_t *definition = NULL, *attributes = NULL;
-    if (!json_check_fields(question, JSON_TOP, fields, err) ||
-        !json_read_object(question, JSON_TOP, "experiment", JSON_REQUIRED, &definition, err) ||
-        !json_read_string(question, JSON_TOP, "customer", JSON_REQUIRED, 1, 256, &customer, err) ||
-        !json_read_object(question, JSON_TOP, "attributes", JSON_OPTIONAL, &attributes, err))
-        return NULL;
-    struct experiment *experiment = read_experiment(definition, err);
-    if (!experiment)
-        return NULL;
+    if (!json_is_object(input))
+        return json_fail(place, err, "must be an object");
+    struct experiment *made = read_experiment(input, place, (uint32_t)q->count + 1, err);
+    if (!made) {
+        error_prefix(err, prefix);
+        return false;
+    }
+    for (size_t i = 0; i < q->count; i++)
+        if (strcmp(q->list[i]->key, made->key) == 0) {
+            experiment_unref(&made);
+            return json_fail_at(place, "key", err, "there are two of that key");
+        }
+    q->list[q->count++] = made;
+    return true;
+}
+
+static bool read_others(struct question *q, json_t *others, struct error *err)
+{
+    struct json_place place = json_member(JSON_TOP, "others");
+    json_t *input;
+    size_t i;
+    json_array_foreach(others, i, input)
+    {
+        struct json_place at = json_item(&place, i);
+        char prefix[32];
+        snprintf(prefix, sizeof prefix, "others[%zu]", i);
+        if (!add_experiment(q, input, &at, prefix, err))
+            return false;
+    }
+    q->catalog = catalog_new(1, q->list, q->count, NULL, 0);
+    for (i = 0; i < q->count; i++)
+        if (!prerequisite_check(q->catalog, q->list[i], err))
+            return false;
+    return true;
+}
+
+static int held(void *data, const struct experiment *experiment)
+{
+    const struct question *q = data;
+    const char *key = json_string_value(json_object_get(q->held, experiment->key));
+    return key ? experiment_variant(experiment, slice_of(key)) : -1;
+}
+
+static json_t *explained(struct question *q, const char *customer, json_t *attributes)
+{
+    const struct assign_customer who = {.id = slice_of(customer),
+                                        .attributes = attributes,
+                                        .catalog = q->catalog,
+                                        .held = held,
+                                        .data = q};
     json_t *trace = json_array();
-    const struct assign_customer who = {.id = slice_of(customer), .attributes = attributes};
-    struct assignment decision = assign_decide(&who, experiment, trace);
-    json_t *result = assign_json(experiment, decision);
+    struct assignment decision = assign_decide(&who, q->list[0], trace);
+    json_t *result = assign_json(q->list[0], decision);
     json_object_set_new(result, "trace", trace);
-    experiment_unref(&experiment);
+    return result;
+}
+
+static json_t *answer(json_t *asked, struct error *err)
+{
+    static const char *const fields[] = {"experiment", "customer", "attributes",
+                                         "others",     "held",     NULL};
+    const char *customer = NULL;
+    json_t *definition = NULL, *attributes = NULL, *others = NULL, *result = NULL;
+    struct question q = {.count = 0};
+    struct json_place place = json_member(JSON_TOP, "experiment");
+    if (json_check_fields(asked, JSON_TOP, fields, err) &&
+        json_read_object(asked, JSON_TOP, "experiment", JSON_REQUIRED, &definition, err) &&
+        json_read_string(asked, JSON_TOP, "customer", JSON_REQUIRED, 1, 256, &customer, err) &&
+        json_read_object(asked, JSON_TOP, "attributes", JSON_OPTIONAL, &attributes, err) &&
+        json_read_array(asked, JSON_TOP, "others", JSON_OPTIONAL, 0, OTHERS_MAX, &others, err) &&
+        json_read_object(asked, JSON_TOP, "held", JSON_OPTIONAL, &q.held, err) &&
+        add_experiment(&q, definition, &place, "experiment", err) && read_others(&q, others, err))
+        result = explained(&q, customer, attributes);
+    for (size_t i = 0; i < q.count; i++)
+        experiment_unref(&q.list[i]);
+    catalog_free(&q.catalog);
     return result;
 }
 

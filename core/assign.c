@@ -5,6 +5,7 @@
 #include "core/bucket.h"
 #include "core/condition.h"
 #include "core/json.h"
+#include "core/prerequisite.h"
 
 const char *assign_reason_word(enum assign_reason reason)
 {
@@ -68,6 +69,38 @@ static bool in_audience(const struct assign_customer *customer, const struct exp
     return in;
 }
 
+static struct assignment decide(const struct assign_customer *customer,
+                                const struct experiment *experiment, json_t *trace, int depth);
+
+static bool meets(const struct assign_customer *customer, const struct prerequisite *needed,
+                  json_t *trace, int depth)
+{
+    const struct experiment *parent =
+        customer->catalog ? catalog_experiment(customer->catalog, slice_of(needed->experiment))
+                          : NULL;
+    struct assignment is = settle(ASSIGN_NOT_RUNNING, -1);
+    if (parent && depth < PREREQUISITE_DEPTH_MAX)
+        is = decide(customer, parent, NULL, depth + 1);
+    const char *variant = is.variant < 0 ? NULL : parent->variants[is.variant].key;
+    bool met = false;
+    for (size_t i = 0; variant && !met && i < needed->variant_count; i++)
+        met = strcmp(needed->variants[i], variant) == 0;
+    if (trace)
+        note(trace, "prerequisite", met,
+             json_pack("{s:s, s:s?, s:s}", "experiment", needed->experiment, "variant", variant,
+                       "reason", assign_reason_word(is.reason)));
+    return met;
+}
+
+static bool has_prerequisites(const struct assign_customer *customer,
+                              const struct experiment *experiment, json_t *trace, int depth)
+{
+    for (size_t i = 0; i < experiment->prerequisite_count; i++)
+        if (!meets(customer, &experiment->prerequisites[i], trace, depth))
+            return false;
+    return true;
+}
+
 /* The bucket is told though it decides nothing, as SDKs do. */
 static struct assignment stay(const struct assign_customer *customer,
                               const struct experiment *experiment, int held)
@@ -115,10 +148,13 @@ static struct assignment choose(const struct assign_customer *customer,
 }
 
 static struct assignment decide_stopped(const struct assign_customer *customer,
-                                        const struct experiment *experiment, json_t *trace)
+                                        const struct experiment *experiment, json_t *trace,
+                                        int depth)
 {
     if (experiment->winner < 0)
         return settle(ASSIGN_STOPPED, 0);
+    if (!has_prerequisites(customer, experiment, trace, depth))
+        return settle(ASSIGN_PREREQUISITE, 0);
     if (!in_audience(customer, experiment, trace))
         return settle(ASSIGN_NOT_IN_AUDIENCE, 0);
     return settle(ASSIGN_WINNER, experiment->winner);
@@ -134,7 +170,8 @@ static bool consents(const struct consent *consent, json_t *trace)
 }
 
 static struct assignment decide_running(const struct assign_customer *customer,
-                                        const struct experiment *experiment, json_t *trace)
+                                        const struct experiment *experiment, json_t *trace,
+                                        int depth)
 {
     int override = experiment_override(experiment, customer->id);
     if (override >= 0) {
@@ -142,6 +179,8 @@ static struct assignment decide_running(const struct assign_customer *customer,
              trace ? json_pack("{s:s}", "variant", experiment->variants[override].key) : NULL);
         return settle(ASSIGN_OVERRIDE, override);
     }
+    if (!has_prerequisites(customer, experiment, trace, depth))
+        return settle(ASSIGN_PREREQUISITE, 0);
     if (!in_layer(customer, experiment, trace))
         return settle(ASSIGN_NOT_IN_LAYER, 0);
     int held = holds(customer, experiment, trace);
@@ -152,8 +191,8 @@ static struct assignment decide_running(const struct assign_customer *customer,
     return choose(customer, experiment, trace);
 }
 
-struct assignment assign_decide(const struct assign_customer *customer,
-                                const struct experiment *experiment, json_t *trace)
+static struct assignment decide(const struct assign_customer *customer,
+                                const struct experiment *experiment, json_t *trace, int depth)
 {
     note(trace, "state", experiment_decides(experiment),
          trace ? json_pack("{s:s}", "state", experiment_state_word(experiment->state)) : NULL);
@@ -162,17 +201,24 @@ struct assignment assign_decide(const struct assign_customer *customer,
     if (experiment->state == EXPERIMENT_PAUSED)
         return settle(ASSIGN_PAUSED, 0);
     if (experiment->state == EXPERIMENT_STOPPED)
-        return decide_stopped(customer, experiment, trace);
+        return decide_stopped(customer, experiment, trace, depth);
     if (!consents(customer->consent, trace))
         return settle(ASSIGN_CONSENT, 0);
-    return decide_running(customer, experiment, trace);
+    return decide_running(customer, experiment, trace, depth);
+}
+
+struct assignment assign_decide(const struct assign_customer *customer,
+                                const struct experiment *experiment, json_t *trace)
+{
+    return decide(customer, experiment, trace, 0);
 }
 
 bool assign_needs_customer(const struct experiment *experiment)
 {
     return experiment->state == EXPERIMENT_RUNNING ||
-           (experiment->winner >= 0 && experiment->audience &&
-            condition_reads(experiment->audience, "id"));
+           (experiment->winner >= 0 &&
+            (experiment->prerequisite_count > 0 ||
+             (experiment->audience && condition_reads(experiment->audience, "id"))));
 }
 
 /* Buckets are ten-thousandths. */

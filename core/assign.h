@@ -5,10 +5,12 @@
  * no clock, no allocation unless the audience or a trace needs one. Any thread. Who decides for an
  * open application begins with decider.h.
  *
- * Steps, in the order in which an SDK takes them: state · consent · override · layer · sticky ·
- * audience · traffic and bucket. Who does not consent to running experiments gets the control.
- * Draft and archived experiments decide nothing. Paused: everyone gets the control, overrides or
- * not. Stopped: everyone in the audience gets the winner's value, else the control's.
+ * Steps, in the order in which an SDK takes them: state · consent · override · prerequisites ·
+ * layer · sticky · audience · traffic and bucket. Who does not consent to running experiments gets
+ * the control. Draft and archived experiments decide nothing. Paused: everyone gets the control,
+ * overrides or not. Stopped: everyone in the audience who has the prerequisites gets the winner's
+ * value, else the control's. Who does not have them gets the control (prerequisite.h tells what
+ * meets them).
  *
  * Sticky experiments: who was exposed already keeps the variant of the first exposure, whatever
  * became of weights, traffic, and whether the audience still has them; a variant that no bucket
@@ -41,6 +43,7 @@ struct assign_customer {
     struct slice id;               /* valid UTF-8 */
     const json_t *attributes;      /* an object, or NULL */
     const struct consent *consent; /* NULL: not asked for, as consent_matters allows: given */
+    const struct catalog *catalog; /* the experiments that others are looked up in; NULL: none */
     /* The index of the variant that the customer holds in a sticky experiment, or -1. Asked of no
      * others. NULL: nobody holds one. */
     int (*held)(void *data, const struct experiment *experiment);

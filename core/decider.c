@@ -34,6 +34,7 @@ bool decider_begin(struct decider *decider, struct uplift *uplift, struct slice 
     *decider = (struct decider){.uplift = uplift,
                                 .catalog = catalog_acquire(&uplift->catalog),
                                 .customer = {.id = id, .attributes = attributes, .held = held}};
+    decider->customer.catalog = decider->catalog;
     decider->customer.data = decider;
     if (!explain && !consent_matters(uplift))
         return true;

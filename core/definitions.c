@@ -19,6 +19,7 @@
 #include "core/ledger.h"
 #include "core/look.h"
 #include "core/payload.h"
+#include "core/prerequisite.h"
 #include "core/recount.h"
 #include "core/retention.h"
 #include "core/uplift.h"
@@ -390,7 +391,8 @@ static bool make_created(struct job *job, struct store_txn *txn, const struct ca
     if (!next_number(txn, "experiments", &number, err))
         return false;
     job->experiment = experiment_create(job->input, number, job->at, err);
-    if (!job->experiment || !metrics_suit(job->experiment, catalog, err))
+    if (!job->experiment || !metrics_suit(job->experiment, catalog, err) ||
+        !prerequisite_check(catalog, job->experiment, err))
         return false;
     return !catalog_experiment(catalog, slice_of(job->experiment->key)) ||
            error_set(err, ERROR_CONFLICT, "key", "there is an experiment \"%s\" already",
@@ -400,7 +402,8 @@ static bool make_created(struct job *job, struct store_txn *txn, const struct ca
 /* After an amendment: looks at what the catalog must confirm. */
 static bool amended(struct job *job, const struct catalog *catalog, struct error *err)
 {
-    if (!job->experiment || !metrics_suit(job->experiment, catalog, err))
+    if (!job->experiment || !metrics_suit(job->experiment, catalog, err) ||
+        !prerequisite_check(catalog, job->experiment, err))
         return false;
     if (experiment_counts_differently(job->experiment_before, job->experiment))
         recount_add(&job->due, job->experiment->number);
@@ -479,9 +482,12 @@ static bool make_stepped(struct job *job, struct store_txn *txn, const struct ca
         return false;
     if (job->step == STEP_STOP)
         return !txn || !job->change->by_person || heed_advice(job, txn, err);
+    if (job->step == STEP_ARCHIVE)
+        return prerequisite_check_free(catalog, job->experiment, err);
     if (job->step != STEP_START && job->step != STEP_NEW_PHASE)
         return true;
     return metrics_suit(job->experiment, catalog, err) &&
+           prerequisite_check(catalog, job->experiment, err) &&
            layer_free(job->experiment, catalog, err) && keep_limits(job, catalog, err);
 }
 
@@ -491,9 +497,10 @@ static bool make_removed(struct job *job, struct store_txn *txn, const struct ca
     (void)txn;
     if (!find_experiment(job, catalog, err))
         return false;
-    return job->experiment_before->state == EXPERIMENT_DRAFT ||
-           error_set(err, ERROR_CONFLICT, "state", "is %s: only a draft can be deleted",
-                     experiment_state_word(job->experiment_before->state));
+    if (job->experiment_before->state != EXPERIMENT_DRAFT)
+        return error_set(err, ERROR_CONFLICT, "state", "is %s: only a draft can be deleted",
+                         experiment_state_word(job->experiment_before->state));
+    return prerequisite_check_free(catalog, job->experiment_before, err);
 }
 
 json_t *uplift_experiment_create(struct uplift *uplift, const struct definition_change *change,
@@ -718,7 +725,8 @@ static bool make_experiment_restored(struct job *job, struct store_txn *txn,
     if (text)
         job->experiment = experiment_from_stored(text, strlen(text), err);
     free(text);
-    return job->experiment && metrics_suit(job->experiment, catalog, err);
+    return job->experiment && metrics_suit(job->experiment, catalog, err) &&
+           prerequisite_check_ends(catalog, job->experiment, err);
 }
 
 static bool make_metric_restored(struct job *job, struct store_txn *txn,

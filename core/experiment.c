@@ -22,7 +22,7 @@ static void append(json_t *array, json_t *value)
 
 /* --- writing --- */
 
-static json_t *write_list(const char *const *list, size_t count)
+json_t *experiment_write_list(const char *const *list, size_t count)
 {
     json_t *array = json_array();
     for (size_t i = 0; i < count; i++)
@@ -49,7 +49,8 @@ static json_t *write_factors(const struct experiment *e)
         const struct factor *factor = &e->factors[f];
         json_t *object = json_object();
         experiment_set(object, "key", json_string(factor->key));
-        experiment_set(object, "levels", write_list(factor->levels, factor->level_count));
+        experiment_set(object, "levels",
+                       experiment_write_list(factor->levels, factor->level_count));
         append(factors, object);
     }
     return factors;
@@ -124,7 +125,7 @@ static void write_definition(const struct experiment *e, json_t *object)
     experiment_set(object, "name", json_string(e->name));
     experiment_set(object, "hypothesis", json_string(e->hypothesis));
     experiment_set(object, "owner", json_string(e->owner));
-    experiment_set(object, "tags", write_list(e->tags, e->tag_count));
+    experiment_set(object, "tags", experiment_write_list(e->tags, e->tag_count));
     experiment_set(object, "state", json_string(experiment_state_word(e->state)));
     experiment_set(object, "audience",
                    private->audience ? json_incref(private->audience) : json_object());
@@ -133,12 +134,13 @@ static void write_definition(const struct experiment *e, json_t *object)
     experiment_set(object, "seed", json_string(e->seed));
     if (e->sticky)
         experiment_set(object, "sticky", json_true());
+    experiment_write_links(e, object);
     if (e->factor_count > 0)
         experiment_set(object, "factors", write_factors(e));
     experiment_set(object, "variants", write_variants(e));
     experiment_set(object, "overrides",
                    private->overrides ? json_incref(private->overrides) : json_object());
-    experiment_set(object, "segments", write_list(e->segments, e->segment_count));
+    experiment_set(object, "segments", experiment_write_list(e->segments, e->segment_count));
     experiment_set(object, "metrics", write_metrics(e));
     experiment_set(object, "design", design_json(&e->design));
     experiment_set(object, "evaluation_is_exposure", json_boolean(e->evaluation_is_exposure));
@@ -166,7 +168,8 @@ json_t *experiment_whole(const struct experiment *e)
 {
     json_t *whole = json_copy(e->json);
     experiment_set(whole, "number", json_integer(e->number));
-    experiment_set(whole, "segments_ever", write_list(e->segments_ever, e->segments_ever_count));
+    experiment_set(whole, "segments_ever",
+                   experiment_write_list(e->segments_ever, e->segments_ever_count));
     if (e->past_count == 0)
         return whole;
     json_t *past = json_array();

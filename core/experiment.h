@@ -9,9 +9,9 @@
  * "." and n; the value of a variant its key, where no variant gives one; weights equal, where no
  * variant gives one (weights are kept as given and only divided by their sum for use:
  * experiment_weights); segments, metrics, tags and
- * overrides none; sticky and evaluation_is_exposure false. Factors without variants make the full
- * factorial with equal weights and keys such as "grid-soft", the first combination being the
- * control.
+ * overrides none; sticky and evaluation_is_exposure false; no prerequisites; no holdout. Factors
+ * without variants make the full factorial with equal weights and keys such as "grid-soft", the
+ * first combination being the control.
  *
  * Number and version: the number is given once and never used again; it stands for the experiment
  * in store keys. The version grows by one with each change and is what ETags and If-Match carry. */
@@ -29,13 +29,14 @@
 #include "core/metric.h"
 #include "core/text.h"
 
-#define EXPERIMENT_VARIANTS_MAX 64
-#define EXPERIMENT_FACTORS_MAX  6
-#define EXPERIMENT_SEGMENTS_MAX 10
-#define EXPERIMENT_METRICS_MAX  100
-#define EXPERIMENT_EPOCHS_MAX   1000
-#define EXPERIMENT_PHASES_MAX   100
-#define EXPERIMENT_REASON_MAX   1000
+#define EXPERIMENT_VARIANTS_MAX      64
+#define EXPERIMENT_FACTORS_MAX       6
+#define EXPERIMENT_SEGMENTS_MAX      10
+#define EXPERIMENT_METRICS_MAX       100
+#define EXPERIMENT_PREREQUISITES_MAX 10
+#define EXPERIMENT_EPOCHS_MAX        1000
+#define EXPERIMENT_PHASES_MAX        100
+#define EXPERIMENT_REASON_MAX        1000
 
 struct condition;
 
@@ -67,6 +68,23 @@ struct experiment_metric {
     enum metric_role role;
 };
 
+/* Another experiment that must give a customer one of these variants, or this one lets nobody in.
+ */
+struct prerequisite {
+    const char *experiment; /* its key */
+    const char **variants;  /* their keys, 1 or more */
+    size_t variant_count;
+};
+
+/* The experiments that a holdout keeps its customers out of: those named and those with one of the
+ * tags; all of them where neither is given (holdout.h). */
+struct holdout {
+    const char **experiments;
+    size_t experiment_count;
+    const char **tags;
+    size_t tag_count;
+};
+
 /* A stretch of one phase with the same weights and traffic. */
 struct epoch {
     uint16_t phase;     /* from 1 on */
@@ -88,6 +106,11 @@ struct experiment {
     double layer_range[2];      /* within [0, 1], first below second */
     bool sticky;                /* the variant of the first exposure stays the customer's */
     const char *seed;
+    struct prerequisite *prerequisites;
+    size_t prerequisite_count;
+    /* NULL: an experiment as others are. Else its first variant is who is held out, its second who
+     * is not, and it has no audience, layer, overrides or prerequisites, and all the traffic. */
+    struct holdout *holdout;
     struct factor *factors;
     size_t factor_count;
     struct variant *variants; /* the first is the control */

@@ -183,8 +183,9 @@ static bool traffic_kept(const struct experiment *e, const struct experiment *ne
 static bool started_may(const struct experiment *e, const struct experiment *next,
                         struct error *err)
 {
-    static const char *const fields[] = {"audience", "layer",  "seed",
-                                         "factors",  "design", "evaluation_is_exposure"};
+    static const char *const fields[] = {
+        "audience", "layer",         "seed",    "factors",
+        "design",   "prerequisites", "holdout", "evaluation_is_exposure"};
     static const char *const roles[] = {"primary", "guardrail"};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         if (!same_member(e->json, next->json, fields[i]))
@@ -291,6 +292,14 @@ static bool allowed(const struct experiment *e, enum experiment_step step, struc
     return error_set(err, ERROR_INVALID, "step", "is none");
 }
 
+/* Who is held out must stay so, or experiments would meet them halfway. */
+static bool holdout_may(const struct experiment *e, enum experiment_step step, struct error *err)
+{
+    return !e->holdout || (step != STEP_PAUSE && step != STEP_NEW_PHASE) ||
+           error_set(err, ERROR_CONFLICT, "holdout", "has no %s: stop it, and make another one",
+                     step == STEP_PAUSE ? "pause" : "new phase");
+}
+
 static struct experiment *start(const struct experiment *e, json_t *whole, int64_t now,
                                 struct error *err)
 {
@@ -368,7 +377,7 @@ static struct experiment *new_phase(const struct experiment *e, json_t *whole, j
 struct experiment *experiment_step(const struct experiment *e, enum experiment_step step,
                                    json_t *options, int64_t now, struct error *err)
 {
-    if (!allowed(e, step, err) ||
+    if (!allowed(e, step, err) || !holdout_may(e, step, err) ||
         (step != STEP_STOP && step != STEP_NEW_PHASE && !no_options(options, err)))
         return NULL;
     json_t *whole = experiment_whole(e);

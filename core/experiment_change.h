@@ -33,7 +33,7 @@ struct experiment *experiment_patch(const struct experiment *experiment, json_t 
 
 enum experiment_step {
     STEP_START,  /* draft → running; opens the first epoch */
-    STEP_PAUSE,  /* running → paused */
+    STEP_PAUSE,  /* running → paused; no holdout */
     STEP_RESUME, /* paused → running */
     STEP_STOP,   /* running or paused → stopped; options {"winner": KEY, "reason": TEXT}: who goes
                   * against the advice says why, and it is kept */

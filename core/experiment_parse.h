@@ -36,6 +36,12 @@ struct experiment *experiment_parse_definition(json_t *whole, struct error *err)
 
 /* Factors, variants and overrides (experiment_variants.c). */
 bool experiment_read_variants(struct experiment *experiment, json_t *whole, struct error *err);
+/* Prerequisites and holdout (experiment_links.c), once the rest of the definition was read; and
+ * their members of its JSON, where it has any. */
+bool experiment_read_links(struct experiment *experiment, json_t *whole, struct error *err);
+void experiment_write_links(const struct experiment *experiment, json_t *object);
+/* A list of strings as JSON. New reference. */
+json_t *experiment_write_list(const char *const *list, size_t count);
 /* A list of at most `count_most` different strings of 1 to `bytes_most` bytes, into the
  * experiment's arena; empty where the member is absent. */
 bool experiment_read_list(struct experiment *experiment, json_t *object,

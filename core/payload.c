@@ -36,6 +36,39 @@ static void put_filters(json_t *rule, const struct experiment *experiment)
                                       experiment->layer_range[0], experiment->layer_range[1]));
 }
 
+/* Values are compared as SDKs do: of objects the text, which is that of the feature's own value. */
+static json_t *value_condition(const struct catalog *catalog, const struct prerequisite *needed)
+{
+    const struct experiment *parent = catalog_experiment(catalog, slice_of(needed->experiment));
+    json_t *any = json_array();
+    for (size_t i = 0; parent && i < needed->variant_count; i++) {
+        int variant = experiment_variant(parent, slice_of(needed->variants[i]));
+        json_t *value = variant < 0 ? NULL : value_of(parent, variant);
+        if (value)
+            json_array_append_new(any, json_is_object(value)
+                                           ? json_pack("{s:o}", "value", value)
+                                           : json_pack("{s:{s:o}}", "value", "$eq", value));
+    }
+    /* An empty $or holds. */
+    if (json_array_size(any) == 0)
+        json_array_append_new(any, json_pack("{s:{s:[]}}", "value", "$in"));
+    return json_pack("{s:o}", "$or", any);
+}
+
+static void put_parents(json_t *rule, const struct catalog *catalog,
+                        const struct experiment *experiment)
+{
+    if (experiment->prerequisite_count == 0)
+        return;
+    json_t *parents = json_array();
+    for (size_t i = 0; i < experiment->prerequisite_count; i++) {
+        const struct prerequisite *needed = &experiment->prerequisites[i];
+        json_array_append_new(parents, json_pack("{s:s, s:o}", "id", needed->experiment,
+                                                 "condition", value_condition(catalog, needed)));
+    }
+    json_object_set_new(rule, "parentConditions", parents);
+}
+
 json_t *payload_bare_rule(const struct experiment *experiment)
 {
     double weights[EXPERIMENT_VARIANTS_MAX];
@@ -93,13 +126,14 @@ static void add_overrides(json_t *rules, const struct experiment *experiment)
     }
 }
 
-static json_t *running_rules(const struct experiment *experiment)
+static json_t *running_rules(const struct catalog *catalog, const struct experiment *experiment)
 {
     json_t *rules = json_array(), *rule = payload_bare_rule(experiment);
     char id[80];
     snprintf(id, sizeof id, "%s:%d", experiment->key, experiment->phase);
     json_object_set_new(rule, "id", json_string(id));
     put_sticky(rule, experiment);
+    put_parents(rule, catalog, experiment);
     put_filters(rule, experiment);
     put_condition(rule, experiment);
     add_overrides(rules, experiment);
@@ -107,23 +141,24 @@ static json_t *running_rules(const struct experiment *experiment)
     return rules;
 }
 
-static json_t *stopped_feature(const struct experiment *experiment)
+static json_t *stopped_feature(const struct catalog *catalog, const struct experiment *experiment)
 {
     int winner = experiment->winner;
-    if (winner < 0 || !experiment->audience)
+    if (winner < 0 || (!experiment->audience && experiment->prerequisite_count == 0))
         return json_pack("{s:o}", "defaultValue", value_of(experiment, winner < 0 ? 0 : winner));
     json_t *rule = force_rule(experiment, "winner", winner, NULL);
+    put_parents(rule, catalog, experiment);
     put_condition(rule, experiment);
     return json_pack("{s:o, s:[o]}", "defaultValue", value_of(experiment, 0), "rules", rule);
 }
 
-json_t *payload_feature(const struct experiment *experiment)
+json_t *payload_feature(const struct catalog *catalog, const struct experiment *experiment)
 {
     if (experiment->state == EXPERIMENT_STOPPED)
-        return stopped_feature(experiment);
+        return stopped_feature(catalog, experiment);
     json_t *feature = json_pack("{s:o}", "defaultValue", value_of(experiment, 0));
     if (experiment->state == EXPERIMENT_RUNNING)
-        json_object_set_new(feature, "rules", running_rules(experiment));
+        json_object_set_new(feature, "rules", running_rules(catalog, experiment));
     return feature;
 }
 
@@ -147,7 +182,7 @@ static void write_features(const struct catalog *catalog, struct text *out)
         const struct experiment *experiment = catalog_experiment_at(catalog, i);
         if (!experiment_decides(experiment))
             continue;
-        json_t *feature = payload_feature(experiment);
+        json_t *feature = payload_feature(catalog, experiment);
         char *written = json_text(feature);
         text_printf(out, "%s\"%s\":", between, experiment->key);
         text_puts(out, written);

@@ -5,8 +5,9 @@
  * An experiment is a feature of the same key whose default is the control's value.
  *   running  a force rule for each variant that overrides name, then one experiment rule: hash
  *            version 2, the seed, the weights, traffic as coverage, the audience as condition, the
- *            layer as a filter, the keys of the variants in meta; sticky as the version of buckets
- *   stopped  with a winner: its value, by a force rule where there is an audience
+ *            layer as a filter, the keys of the variants in meta; sticky as the version of buckets,
+ *            prerequisites as parentConditions on the values of the variants named
+ *   stopped  with a winner: its value, by a force rule where there is an audience or a prerequisite
  *   paused, stopped without a winner: the control's value alone
  * Drafts and archived experiments are absent.
  *
@@ -48,8 +49,9 @@ void payload_unref(struct payload **payload);
  * `part`. By the row of the trail two changes within a millisecond differ, after a restart too. */
 const char *payload_date(int64_t at, uint64_t part, char out[PAYLOAD_DATE_MAX]);
 
-/* The experiment, which decides (experiment_decides), as a feature. New reference. */
-json_t *payload_feature(const struct experiment *experiment);
+/* The experiment of the catalog, which decides (experiment_decides), as a feature. New reference.
+ */
+json_t *payload_feature(const struct catalog *catalog, const struct experiment *experiment);
 /* Its experiment rule without what tells who is in: no condition, no filters. New reference. */
 json_t *payload_bare_rule(const struct experiment *experiment);
 
