@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "core/advice.h"
+#include "core/alarm.h"
 #include "core/audit.h"
 #include "core/gathered.h"
 #include "core/health.h"
@@ -133,6 +134,7 @@ static void add_summary(json_t *looks, json_t *summary)
 
 /* Results on their way into the store. */
 struct taking {
+    struct uplift *uplift;
     json_t *results; /* with looks */
     struct look look;
     json_t *summary;
@@ -232,7 +234,7 @@ static bool make_taking(struct uplift *uplift, const struct gathered *g, struct 
     taking->day_start = gathered_day_start(g);
     taking->now = g->now;
     taking->decided = advice_of(g->last.results);
-    (void)uplift;
+    taking->uplift = uplift;
     taking->look.results = results_make(&with, err);
     if (!taking->look.results)
         return false;
@@ -265,6 +267,7 @@ static bool keep(void *data, struct ingest_run *run, struct error *err)
     const struct taking *taking = data;
     (void)err;
     record_decision(taking, run);
+    alarm_tell(taking->uplift, run->txn, taking->now, taking->look.results, taking->decided);
     look_put(run->txn, taking->of, taking->day_start, taking->summary, &taking->look);
     return true;
 }

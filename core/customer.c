@@ -10,6 +10,7 @@
 #include "core/json.h"
 #include "core/ledger_parts.h"
 #include "core/pseudonym.h"
+#include "core/webhook.h"
 #include "core/recount.h"
 #include "core/uplift.h"
 
@@ -320,6 +321,7 @@ json_t *customer_erase(struct uplift *uplift, struct ingest_run *run, const char
     catalog_release(&uplift->catalog, catalog);
     if (answer) {
         note_erasure(uplift, run, who, digest, answer);
+        webhook_forget(run->txn, digest);
         store_compaction_note(run->txn, uplift_now(uplift));
     }
     return answer;

@@ -23,6 +23,7 @@
 #include "core/recount.h"
 #include "core/retention.h"
 #include "core/uplift.h"
+#include "core/webhook.h"
 
 /* One change. The caller fills the first part; `make` the second. */
 struct job {
@@ -76,6 +77,17 @@ static void write_override(struct job *job, struct store_txn *txn)
     json_decref(done);
 }
 
+static void tell_state(const struct job *job, struct store_txn *txn)
+{
+    const struct experiment *before = job->experiment_before, *after = job->experiment;
+    webhook_emit(job->uplift, txn, WEBHOOK_STATE, job->at, NULL,
+                 json_pack("{s:s, s:s, s:s, s:s, s:i, s:s?, s:s?, s:s}", "experiment", after->key,
+                           "name", after->name, "from", experiment_state_word(before->state), "to",
+                           experiment_state_word(after->state), "phase", after->phase, "winner",
+                           after->winner >= 0 ? after->variants[after->winner].key : NULL, "reason",
+                           after->stop_reason, "who", job->change->who));
+}
+
 static void write_experiment(struct job *job, struct store_txn *txn)
 {
     const struct experiment *before = job->experiment_before, *after = job->experiment;
@@ -84,6 +96,8 @@ static void write_experiment(struct job *job, struct store_txn *txn)
     json_t *now = after ? experiment_whole(after) : NULL;
     put_definition(txn, STORE_EXPERIMENT, either->number, after ? experiment_stored(after) : NULL);
     audit_append(txn, job->at, job->change->who, job->action, either->key, then, now);
+    if (before && after && (before->state != after->state || before->phase != after->phase))
+        tell_state(job, txn);
     json_decref(then);
     json_decref(now);
     if (job->advice)

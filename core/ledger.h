@@ -105,6 +105,9 @@ void ledger_batch_add(struct ledger_batch *batch, const struct event *events, si
 bool ledger_batch_write(struct ledger_batch *batch, struct store_txn *txn,
                         struct tally_set *tallies, const unsigned char secret[32],
                         const struct catalog *catalog, struct error *err);
+/* Calls visit with every event of a batch that was written and no duplicate. */
+void ledger_batch_each_fresh(const struct ledger_batch *batch,
+                             void (*visit)(void *data, const struct event *event), void *data);
 
 /* One phase of an experiment as it was at a moment. */
 struct ledger_then {

@@ -49,6 +49,14 @@ void ledger_batch_add(struct ledger_batch *batch, const struct event *events, si
     }
 }
 
+void ledger_batch_each_fresh(const struct ledger_batch *batch,
+                             void (*visit)(void *data, const struct event *event), void *data)
+{
+    for (size_t i = 0; i < batch->count; i++)
+        if (!*batch->rows[i].duplicate)
+            visit(data, batch->rows[i].event);
+}
+
 static int by_index(const struct ledger_row *x, const struct ledger_row *y)
 {
     return x->index < y->index ? -1 : x->index > y->index;

@@ -19,6 +19,7 @@
 #include "core/ledger.h"
 #include "core/pseudonym.h"
 #include "core/retention.h"
+#include "core/webhook.h"
 
 /* --- opening -------------------------------------------------------------------------------- */
 
@@ -55,6 +56,7 @@ static bool load_marks(struct uplift *uplift, struct error *err)
 static bool load(struct uplift *uplift, const struct uplift_options *options, struct error *err)
 {
     if (!load_secret(uplift, err) || !keys_load(uplift, err) || !consent_load(uplift, err) ||
+        !webhooks_load(uplift, err) ||
         !pseudonym_open(uplift->store, options->pseudonyms, !options->no_customers,
                         &uplift->pseudonym, err))
         return false;
@@ -328,12 +330,26 @@ static struct uplift_events *events_new(struct uplift *uplift, json_t *body, boo
 }
 
 /* Counts the events of all requests of the group together. */
+struct fresh_events {
+    struct uplift *uplift;
+    struct ingest_run *run;
+};
+
+static void tell_webhooks(void *data, const struct event *event)
+{
+    struct fresh_events *fresh = data;
+    webhook_emit_feedback(fresh->uplift, fresh->run->txn, event, ingest_stamp(fresh->run));
+}
+
 static bool write_events(void *data, struct ingest_run *run, struct error *err)
 {
     struct uplift *uplift = data;
+    struct fresh_events fresh = {uplift, run};
     struct catalog *catalog = catalog_acquire(&uplift->catalog);
     bool ok = ledger_batch_write(run->events, run->txn, run->tallies, uplift->secret, catalog, err);
     catalog_release(&uplift->catalog, catalog);
+    if (ok && webhook_wanted(uplift, WEBHOOK_LOW_SCORE))
+        ledger_batch_each_fresh(run->events, tell_webhooks, &fresh);
     return ok;
 }
 

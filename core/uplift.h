@@ -48,6 +48,8 @@ struct uplift {
     atomic_uint_fast64_t refusals; /* consent.c */
     /* Counters for operators, since the start. */
     atomic_uint_fast64_t accepted, duplicates, rejected;
+    atomic_uint webhook_types; /* a bit for each type that a webhook asks for (webhook.h) */
+    atomic_uint_fast64_t webhook_taken, webhook_failed, webhook_lost; /* messages */
     atomic_int_fast64_t accept_from;   /* ms: events from before it are refused; 0: none */
     atomic_int_fast64_t last_event_at; /* ms: of whatever experiment; 0: none yet */
     atomic_uint_fast64_t house_failed; /* rounds of housekeeping that did not go well */

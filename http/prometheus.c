@@ -10,6 +10,7 @@
 
 #include "core/catalog.h"
 #include "core/ledger.h"
+#include "core/webhook.h"
 #include "http/response.h"
 #include "http/router.h"
 #include "http/server.h"
@@ -20,6 +21,7 @@ struct scene {
     struct server *server;
     uint64_t store_used, store_file, store_max, customers;
     double disk_free;
+    struct webhook_figures webhooks;
 };
 
 static double seconds(int64_t ms)
@@ -130,6 +132,7 @@ static void look_around(struct scene *s)
     s->customers = txn ? ledger_customer_count(txn) : 0;
     store_abort(&txn);
     store_size(s->uplift->store, &s->store_used, &s->store_file, &s->store_max);
+    webhook_figures(s->uplift, &s->webhooks, &err);
     s->disk_free = (double)store_disk_free(s->uplift->store);
 }
 

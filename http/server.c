@@ -16,6 +16,7 @@
 
 #include "http/auth.h"
 #include "http/cors.h"
+#include "http/deliver.h"
 #include "http/limit.h"
 #include "http/listen.h"
 #include "http/log.h"
@@ -60,11 +61,12 @@ struct server {
     struct watch *watch;     /* set at start */
     struct streams *streams; /* set at start */
     pthread_t ticker;
-    double started;         /* set at start */
-    struct histogram *took; /* one a route */
-    struct log log;         /* set at start */
-    struct turn *turns;     /* one a thread */
-    size_t turn_count;      /* set at start */
+    struct deliver *deliver; /* set at start */
+    double started;          /* set at start */
+    struct histogram *took;  /* one a route */
+    struct log log;          /* set at start */
+    struct turn *turns;      /* one a thread */
+    size_t turn_count;       /* set at start */
     atomic_size_t turns_taken;
     atomic_size_t active; /* requests from their head to the end of their answer */
     atomic_bool leaving;
@@ -516,6 +518,7 @@ struct server *server_start(struct uplift *uplift, const struct server_options *
     }
     if (pthread_create(&server->ticker, NULL, tick, server) != 0)
         error_fatal("cannot start a thread");
+    server->deliver = deliver_start(uplift);
     for (size_t i = 0; ok && i < server->place_count; i++)
         ok = serve_place(server, &server->places[i], options, err);
     if (!ok)
@@ -551,5 +554,6 @@ void server_stop(struct server **server, bool hurry)
     for (size_t i = 0; i < (*server)->place_count; i++)
         if (atomic_load(&(*server)->places[i].daemon))
             MHD_stop_daemon(atomic_load(&(*server)->places[i].daemon));
+    deliver_stop(&(*server)->deliver);
     release(server);
 }
