@@ -144,6 +144,7 @@ struct taking {
     int64_t now;   /* ms: the time of the look */
     int64_t as_of; /* ms: wanted of the past; -1: now */
     bool without_looks;
+    bool without_segments;
     bool may_look; /* it is kept, so a scheduled look that is due can be taken */
     bool looked;
     bool recounting; /* these are the last look's: nothing is to be kept */
@@ -230,6 +231,7 @@ static bool make_taking(struct uplift *uplift, const struct gathered *g, struct 
     taking->of = (struct look_of){g->present->number, (uint16_t)g->phase};
     if (g->recounting)
         return take_last(taking, g, txn, err);
+    with.without_segments = taking->without_segments;
     with.look = taking->looked = taking->may_look && g->look_due;
     taking->day_start = gathered_day_start(g);
     taking->now = g->now;
@@ -362,7 +364,9 @@ static bool read_past(struct uplift *uplift, const struct gathered *g, struct st
 json_t *analysis_results(struct uplift *uplift, struct slice key,
                          const struct results_options *options, struct error *err)
 {
-    struct taking taking = {.as_of = options->as_of, .without_looks = options->without_looks};
+    struct taking taking = {.as_of = options->as_of,
+                            .without_looks = options->without_looks,
+                            .without_segments = options->without_segments};
     json_t *results = NULL;
     bool past = options->as_of >= 0;
     if (with_gathered(uplift, key, options->phase, false, past ? read_past : make_taking, &taking,
@@ -436,7 +440,8 @@ static json_t *first_primary(json_t *results)
 json_t *analysis_summary(struct uplift *uplift, struct slice key)
 {
     struct error err = {0};
-    const struct results_options options = {.as_of = -1, .without_looks = true};
+    const struct results_options options = {
+        .as_of = -1, .without_looks = true, .without_segments = true};
     json_t *results = analysis_results(uplift, key, &options, &err);
     if (!results)
         return json_null();

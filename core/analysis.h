@@ -18,6 +18,8 @@ struct results_options {
     int phase;     /* 0: the present one */
     int64_t as_of; /* ms: the last look at or before it; -1: now */
     bool without_looks;
+    bool without_segments; /* those of now may lack the figures of segments, nine tenths of the cost
+                            */
 };
 
 /* The results of an experiment (model.md), folded (folded.h). A verdict that is new is kept as a

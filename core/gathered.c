@@ -659,7 +659,7 @@ static json_t *metric_study(const struct gathered *g, const struct metric *metri
         json_object_set_new(row, "before", before);
     if (method_for(g, metric) == METHOD_SCHEDULED)
         json_object_set_new(row, "looks", looks_json(g, metric));
-    if (g->value_count)
+    if (g->value_count && !g->without_segments)
         json_object_set_new(row, "segments", segments_json(g, metric));
     if (is_score(metric) && g->experiment->segment_count)
         json_object_set_new(row, "respondents", respondents_json(g, metric));

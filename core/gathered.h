@@ -41,6 +41,7 @@ struct gathered {
     int64_t sealed_since;                   /* ms: when the first one was; 0: none */
     bool look_due;                          /* scheduled: one of its looks is due */
     bool look;                 /* and is taken now: something may be claimed. Set by the caller */
+    bool without_segments;     /* nobody will look at them. Set by the caller */
     struct tally_set *tallies; /* all but those of bins */
     struct gathered_bins bins;
     struct segment_value *values;

@@ -53,12 +53,13 @@ static bool choose_segment(json_t *results, const char *name, struct error *err)
                               "the experiment has no segment '%.64s'", name);
 }
 
-static json_t *results(struct request *request, struct error *err)
+static json_t *results(struct request *request, bool segments, struct error *err)
 {
     struct results_options options;
     const char *segment = request_query(request, "segment");
     if (!read_options(request, &options, err))
         return NULL;
+    options.without_segments = !segments;
     json_t *found = analysis_results(request->uplift, slice_of(request->place), &options, err);
     if (found && segment && !choose_segment(found, segment, err)) {
         json_decref(found);
@@ -123,7 +124,7 @@ void results_get(struct request *request)
     if (read_format(request, &csv, &err) && csv && request_query(request, "segment"))
         error_set(&err, ERROR_INVALID, "segment", "is not in CSV: ask for JSON");
     else if (err.code == ERROR_NONE)
-        found = results(request, &err);
+        found = results(request, !csv, &err);
     if (!found)
         respond_error(request, &err);
     else if (csv)
@@ -146,7 +147,7 @@ void looks_get(struct request *request)
 {
     struct error err = {0};
     bool csv;
-    json_t *found = read_format(request, &csv, &err) ? results(request, &err) : NULL;
+    json_t *found = read_format(request, &csv, &err) ? results(request, false, &err) : NULL;
     if (found && csv) {
         respond_csv(request, found, results_csv_looks);
         json_decref(found);
@@ -158,5 +159,5 @@ void looks_get(struct request *request)
 void health_get(struct request *request)
 {
     struct error err = {0};
-    respond_part(request, results(request, &err), "health", &err);
+    respond_part(request, results(request, false, &err), "health", &err);
 }
