@@ -4,6 +4,7 @@
 #include "http/ofrep.h"
 
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -192,13 +193,18 @@ static void recorded(void *data, json_t *answer, const struct error *err)
     respond_later(request, MHD_HTTP_OK, NULL, &none);
 }
 
-/* The id of the customer is what the event is about; it is no attribute of theirs. */
+/* The id of the customer is what the event is about; it is no attribute of theirs. The event has an
+ * id of its own, so that what an application evaluates again and again is kept once a week. */
 static json_t *exposure_of(const struct experiment *experiment, const struct asked *asked,
                            int variant)
 {
+    char id[EVENT_ID_MAX];
+    snprintf(id, sizeof id, "evaluated:%s:%d:%s", experiment->key, experiment->phase,
+             experiment->variants[variant].key);
     json_t *attributes = json_copy(asked->context);
     json_object_del(attributes, "targetingKey");
     json_t *event = exposure_event(experiment, asked->unit, variant, attributes);
+    json_object_set_new(event, "id", json_string(id));
     json_decref(attributes);
     return event;
 }

@@ -45,6 +45,8 @@ static const struct parameter {
     {"/v1/experiments/{key}/looks", "format", "json or csv."},
     {"/v1/experiments/{key}/health", "phase", "A phase, from 1 on; the present one if left out."},
     {"/v1/experiments/{key}/health", "as_of", "A time: the last look at or before it."},
+    {"/ofrep/v1/evaluate/flags", "flagConfigEtag", "That of a stream's event; not needed here."},
+    {"/ofrep/v1/evaluate/flags", "flagConfigLastModified", "The same."},
     {"/v1/experiments", "limit", "At most so many, 1 to 1000."},
     {"/v1/experiments", "cursor", "That of the page before."},
     {"/v1/layers", "limit", "At most so many, 1 to 1000."},
@@ -107,7 +109,8 @@ static json_t *describe_parameters(const struct route *route)
                                               "header", "required", 1, "schema", "type", "string"));
     for (size_t i = 0; i < sizeof parameters / sizeof *parameters; i++)
         if (strcmp(route->path, parameters[i].path) == 0 &&
-            (strcmp(route->method, "GET") == 0 || strstr(parameters[i].name, "key")))
+            (strcmp(route->method, "GET") == 0 || strstr(parameters[i].name, "key") ||
+             strncmp(route->path, "/ofrep/", 7) == 0))
             json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:{s:s}}", "name",
                                                   parameters[i].name, "in", "query", "description",
                                                   parameters[i].about, "schema", "type", "string"));

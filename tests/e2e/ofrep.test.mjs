@@ -207,7 +207,8 @@ test('a single evaluation is an exposure where the definition says so, and no ot
     const { json } = await one('counts', { targetingKey: `e-${i}`, country: 'DE' });
     assert.equal(json.metadata.exposureRecorded, json.metadata.inExperiment ? true : undefined);
     inside += json.metadata.inExperiment;
-    // On disk before it was answered.
+    assert.deepEqual((await one('counts', { targetingKey: `e-${i}`, country: 'DE' })).json, json);
+    // On disk before it was answered, and kept once.
     const kept = (await made('GET', `/v1/customers/e-${i}`).catch(() => ({ events: [] }))).events;
     assert.equal(kept.length, json.metadata.inExperiment ? 1 : 0);
     if (kept.length) assert.deepEqual([kept[0].type, kept[0].experiment, kept[0].variant, kept[0].attributes], ['exposure', 'counts', json.variant, { country: 'DE' }]);
