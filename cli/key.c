@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* uplift key: create, list and revoke keys in a data folder that no server has open. */
+/* uplift key: create, list and rotate and revoke keys in a data folder that no server has open. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,18 +12,25 @@
 
 static const char help[] =
     "Usage: uplift key create --data DIR [--kind KIND] [--role ROLE] [--name NAME]\n"
+    "                         [--rate N]\n"
     "       uplift key list --data DIR\n"
+    "       uplift key rotate --data DIR [--valid-hours N] ID\n"
     "       uplift key revoke --data DIR ID\n"
-    "Creates, lists and revokes keys. create prints the new key alone; it is not shown again.\n"
+    "Creates, lists, rotates and revokes keys. create and rotate print the new key alone; it is "
+    "not\n"
+    "shown again.\n"
     "\n"
     "  --data DIR     the data folder; no server may run on it (use /v1/keys then)\n"
     "  --kind KIND    client, service or admin [admin]\n"
     "  --role ROLE    of an admin key: viewer, editor or admin [admin]\n"
     "  --name NAME    what the key is for\n"
+    "  --rate N       requests a second that it may make [what the server allows any]\n"
+    "  --valid-hours N  how long the secret before is good after a rotation, 0 to 720 [24]\n"
     "  --help         print this help\n";
 
 struct words {
     const char *kind, *role, *name;
+    int64_t rate, valid_hours;
 };
 
 static int create(struct uplift *uplift, const struct words *words, struct error *err)
@@ -36,14 +43,23 @@ static int create(struct uplift *uplift, const struct words *words, struct error
         return options_wrong("key", "--kind: must be client, service or admin");
     if (role < 0)
         return options_wrong("key", "--role: must be viewer, editor or admin");
-    if (!keys_create(uplift, (enum key_kind)kind, (enum key_role)role, words->name, secret, NULL,
-                     err))
+    if (!keys_create(uplift, (enum key_kind)kind, (enum key_role)role, words->name, words->rate,
+                     secret, NULL, err))
         return err->code == ERROR_INVALID ? COMMAND_BAD_USAGE : COMMAND_FOUND_WRONG;
     puts(secret);
     return COMMAND_OK;
 }
 
-static const char *field(json_t *row, const char *name)
+static int rotate(struct uplift *uplift, const char *id, int64_t hours, struct error *err)
+{
+    char secret[KEY_SECRET_MAX];
+    if (!keys_rotate(uplift, id, hours * WHEN_HOUR, secret, NULL, err))
+        return COMMAND_FOUND_WRONG;
+    puts(secret);
+    return COMMAND_OK;
+}
+
+static const char *field(const json_t *row, const char *name)
 {
     const char *text = json_string_value(json_object_get(row, name));
     return text && *text ? text : "-";
@@ -53,9 +69,16 @@ static int list(struct uplift *uplift, struct error *err)
 {
     json_t *keys = keys_list(uplift, err), *row;
     size_t i;
-    json_array_foreach(json_object_get(keys, "keys"), i, row) printf(
-        "%s  %-7s  %-6s  %s  %-20s  %s\n", field(row, "id"), field(row, "kind"), field(row, "role"),
-        field(row, "created_at"), field(row, "last_used_at"), field(row, "name"));
+    json_array_foreach(json_object_get(keys, "keys"), i, row)
+    {
+        const json_t *old = json_object_get(row, "previous");
+        printf("%s  %-7s  %-6s  %s  %-20s  %s\n", field(row, "id"), field(row, "kind"),
+               field(row, "role"), field(row, "created_at"), field(row, "last_used_at"),
+               field(row, "name"));
+        if (old)
+            printf("%8s  its secret before: made %s, good until %s, last used %s\n", "",
+                   field(old, "created_at"), field(old, "valid_until"), field(old, "last_used_at"));
+    }
     json_decref(keys);
     return COMMAND_OK;
 }
@@ -64,27 +87,40 @@ static int run(struct uplift *uplift, const struct options *options, const struc
                struct error *err)
 {
     const char *verb = options->words[0];
-    bool revoke = strcmp(verb, "revoke") == 0;
-    if (options->words_count != (revoke ? 2 : 1))
-        return options_wrong("key", revoke ? "revoke needs the id of a key" : "too many arguments");
+    bool revoke = strcmp(verb, "revoke") == 0, rotates = strcmp(verb, "rotate") == 0;
+    if (options->words_count != (revoke || rotates ? 2 : 1))
+        return revoke || rotates ? options_wrong("key", "%s needs the id of a key", verb)
+                                 : options_wrong("key", "too many arguments");
+    if (rotates)
+        return rotate(uplift, options->words[1], words->valid_hours, err);
     if (strcmp(verb, "create") == 0)
         return create(uplift, words, err);
     if (strcmp(verb, "list") == 0)
         return list(uplift, err);
     if (revoke)
         return keys_revoke(uplift, options->words[1], err) ? COMMAND_OK : COMMAND_FOUND_WRONG;
-    return options_wrong("key", "unknown word '%s': create, list or revoke", verb);
+    return options_wrong("key", "unknown word '%s': create, list, rotate or revoke", verb);
 }
 
 int key_command(int argc, char **argv)
 {
     const char *data = NULL;
-    struct words words = {.kind = "admin", .name = ""};
+    struct words words = {.kind = "admin", .name = "", .valid_hours = KEY_VALID_HOURS};
     const struct option_row rows[] = {
         {.name = "data", .kind = OPTION_TEXT, .out = &data, .required = true},
         {.name = "kind", .kind = OPTION_TEXT, .out = &words.kind},
         {.name = "role", .kind = OPTION_TEXT, .out = &words.role},
         {.name = "name", .kind = OPTION_TEXT, .out = &words.name},
+        {.name = "rate",
+         .kind = OPTION_INTEGER,
+         .out = &words.rate,
+         .least = 1,
+         .most = KEY_RATE_MAX},
+        {.name = "valid-hours",
+         .kind = OPTION_INTEGER,
+         .out = &words.valid_hours,
+         .least = 0,
+         .most = KEY_VALID_MAX / WHEN_HOUR},
         {0}};
     struct options options = {
         .command = "key", .help = help, .list = rows, .words_least = 1, .words_most = 2};

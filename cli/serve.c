@@ -97,7 +97,7 @@ static bool welcome(struct uplift *uplift, const struct server *server, struct e
 {
     char secret[KEY_SECRET_MAX];
     bool first = keys_count(uplift) == 0;
-    if (first && !keys_create(uplift, KEY_ADMIN, KEY_ROLE_ADMIN, "first key", secret, NULL, err))
+    if (first && !keys_create(uplift, KEY_ADMIN, KEY_ROLE_ADMIN, "first key", 0, secret, NULL, err))
         return false;
     if (first)
         printf("admin key, shown only now: %s\n", secret);

@@ -15,7 +15,7 @@ enum { SETS = 512, WAYS = 8, ID_MAX = 24 };
 
 struct bucket {
     char id[ID_MAX]; /* "": free */
-    double tokens;
+    double tokens, rate, burst;
     long long at; /* when tokens was right */
 };
 
@@ -52,36 +52,38 @@ static uint32_t hash_of(const char *id)
     return hash;
 }
 
-static double tokens_at(const struct limit *limit, const struct bucket *bucket, long long now)
+static double tokens_at(const struct bucket *bucket, long long now)
 {
-    double gained = (double)(now > bucket->at ? now - bucket->at : 0) * limit->rate / 1000;
-    return fmin(limit->burst, bucket->tokens + gained);
+    double gained = (double)(now > bucket->at ? now - bucket->at : 0) * bucket->rate / 1000;
+    return fmin(bucket->burst, bucket->tokens + gained);
 }
 
 /* The bucket of an id; a fresh one in place of a free or the fullest one. */
-static struct bucket *bucket_of(struct limit *limit, const char *id, long long now)
+static struct bucket *bucket_of(struct limit *limit, const char *id, double rate, long long now)
 {
     struct bucket *set = limit->buckets[hash_of(id) % SETS], *room = NULL;
     for (int i = 0; i < WAYS; i++) {
         if (strncmp(set[i].id, id, ID_MAX - 1) == 0 && *set[i].id)
             return &set[i];
-        bool better = !room || (*room->id && (!*set[i].id || tokens_at(limit, &set[i], now) >
-                                                                 tokens_at(limit, room, now)));
+        bool better =
+            !room || (*room->id && (!*set[i].id || tokens_at(&set[i], now) > tokens_at(room, now)));
         if (better)
             room = &set[i];
     }
-    *room = (struct bucket){.tokens = limit->burst, .at = now};
+    double burst = rate > 0 ? fmax(1, rate) : limit->burst;
+    *room = (struct bucket){
+        .tokens = burst, .burst = burst, .rate = rate > 0 ? rate : limit->rate, .at = now};
     snprintf(room->id, sizeof room->id, "%s", id);
     return room;
 }
 
-bool limit_take(struct limit *limit, const char *id, long long now)
+bool limit_take(struct limit *limit, const char *id, double rate, long long now)
 {
-    if (limit->rate <= 0 || !*id)
+    if ((limit->rate <= 0 && rate <= 0) || !*id)
         return true;
     pthread_mutex_lock(&limit->lock);
-    struct bucket *bucket = bucket_of(limit, id, now);
-    double tokens = tokens_at(limit, bucket, now);
+    struct bucket *bucket = bucket_of(limit, id, rate, now);
+    double tokens = tokens_at(bucket, now);
     bool granted = tokens >= 1;
     bucket->tokens = granted ? tokens - 1 : tokens;
     bucket->at = now;

@@ -194,7 +194,8 @@ static void find_route(struct request *request, char allowed[64])
         return;
     if (request->route) {
         if (auth_check(request, request->route->access, &request->refused) &&
-            !limit_take(request->server->limit, request->key.id, watch_now()))
+            !limit_take(request->server->limit, request->key.id, (double)request->key.rate,
+                        watch_now()))
             refuse(request, MHD_HTTP_TOO_MANY_REQUESTS, ERROR_BUSY,
                    "this key asks more often than it may; try again in a second");
         return;

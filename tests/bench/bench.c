@@ -231,8 +231,8 @@ void bench_key(struct uplift *uplift, char secret[48])
 {
     struct error err = {0};
     struct key_info info;
-    keys_create(uplift, KEY_ADMIN, KEY_ROLE_ADMIN, "operator", secret, &info, &err);
-    keys_create(uplift, KEY_SERVICE, KEY_ROLE_NONE, "bench", secret, &info, &err);
+    keys_create(uplift, KEY_ADMIN, KEY_ROLE_ADMIN, "operator", 0, secret, &info, &err);
+    keys_create(uplift, KEY_SERVICE, KEY_ROLE_NONE, "bench", 0, secret, &info, &err);
     expect(&err);
 }
 

@@ -50,7 +50,7 @@ static void create(struct uplift *uplift, enum key_kind kind, enum key_role role
                    char secret[KEY_SECRET_MAX], struct key_info *info)
 {
     struct error err = {0};
-    assert_true(keys_create(uplift, kind, role, "a name", secret, info, &err));
+    assert_true(keys_create(uplift, kind, role, "a name", 0, secret, info, &err));
 }
 
 static bool verify(struct uplift *uplift, const char *secret, struct key_info *info)
@@ -163,18 +163,18 @@ static void test_keys__roles_are_for_admin_keys(void **state)
     char secret[KEY_SECRET_MAX], name[KEY_NAME_MAX + 1];
     struct uplift *uplift = open_uplift();
     struct error err = {0};
-    assert_false(keys_create(uplift, KEY_ADMIN, KEY_ROLE_NONE, "x", secret, NULL, &err));
+    assert_false(keys_create(uplift, KEY_ADMIN, KEY_ROLE_NONE, "x", 0, secret, NULL, &err));
     assert_string_equal(err.place, "role");
     error_clear(&err);
-    assert_false(keys_create(uplift, KEY_CLIENT, KEY_ROLE_ADMIN, "x", secret, NULL, &err));
+    assert_false(keys_create(uplift, KEY_CLIENT, KEY_ROLE_ADMIN, "x", 0, secret, NULL, &err));
     assert_string_equal(err.place, "role");
     error_clear(&err);
     memset(name, 'x', KEY_NAME_MAX);
     name[KEY_NAME_MAX] = '\0';
-    assert_false(keys_create(uplift, KEY_CLIENT, KEY_ROLE_NONE, name, secret, NULL, &err));
+    assert_false(keys_create(uplift, KEY_CLIENT, KEY_ROLE_NONE, name, 0, secret, NULL, &err));
     assert_string_equal(err.place, "name");
     error_clear(&err);
-    assert_false(keys_create(uplift, KEY_CLIENT, KEY_ROLE_NONE, "\xff", secret, NULL, &err));
+    assert_false(keys_create(uplift, KEY_CLIENT, KEY_ROLE_NONE, "\xff", 0, secret, NULL, &err));
     assert_string_equal(err.place, "name");
     assert_int_equal(keys_count(uplift), 0);
     assert_int_equal(key_role_of("editor"), KEY_ROLE_EDITOR);
@@ -213,6 +213,62 @@ static void test_keys__last_use_is_known_after_a_restart(void **state)
     uplift_close(&uplift);
 }
 
+static void test_keys__rotated_the_old_secret_is_good_for_a_while(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct uplift *uplift = open_uplift();
+    char first[KEY_SECRET_MAX], second[KEY_SECRET_MAX], third[KEY_SECRET_MAX];
+    struct key_info made, info;
+    create(uplift, KEY_ADMIN, KEY_ROLE_ADMIN, first, &made);
+    assert_true(verify(uplift, first, &info));
+    int64_t used = now;
+    now += WHEN_HOUR;
+    assert_true(keys_rotate(uplift, made.id, 24 * WHEN_HOUR, second, &info, &err));
+    assert_string_equal(info.id, made.id);
+    assert_string_not_equal(first, second);
+    assert_int_equal(last_used(uplift), -1); /* of the new one */
+    for (int i = 0; i < 2; i++) {
+        assert_true(verify(uplift, first, &info));
+        assert_true(verify(uplift, second, &info));
+        assert_string_equal(info.id, made.id);
+        assert_int_equal(keys_count(uplift), 1);
+        uplift_close(&uplift);
+        uplift = open_uplift();
+        json_t *list = keys_list(uplift, &err);
+        json_t *key = json_array_get(json_object_get(list, "keys"), 0);
+        char text[WHEN_TEXT_MAX];
+        assert_string_equal(json_string_value(json_object_get(key, "rotated_at")),
+                            when_format(used + WHEN_HOUR, text));
+        assert_string_equal(
+            json_string_value(json_object_get(json_object_get(key, "previous"), "valid_until")),
+            when_format(used + 25 * WHEN_HOUR, text));
+        assert_string_equal(
+            json_string_value(json_object_get(json_object_get(key, "previous"), "last_used_at")),
+            when_format(now, text));
+        char *shown = json_dumps(list, 0);
+        assert_null(strstr(shown, "digest"));
+        free(shown);
+        json_decref(list);
+    }
+    now += 24 * WHEN_HOUR - 1;
+    assert_true(verify(uplift, first, &info));
+    now++;
+    assert_false(verify(uplift, first, &info));
+    assert_true(verify(uplift, second, &info));
+    /* Of three only the last two are ever good; without time, the last alone. */
+    assert_true(keys_rotate(uplift, made.id, WHEN_HOUR, third, NULL, &err));
+    assert_false(verify(uplift, first, &info));
+    assert_true(verify(uplift, second, &info) && verify(uplift, third, &info));
+    assert_true(keys_rotate(uplift, made.id, 0, first, NULL, &err));
+    assert_false(verify(uplift, second, &info) || verify(uplift, third, &info));
+    assert_true(verify(uplift, first, &info));
+    assert_false(keys_rotate(uplift, "no such", 0, second, NULL, &err));
+    assert_int_equal(err.code, ERROR_NOT_FOUND);
+    assert_string_equal(second, "");
+    uplift_close(&uplift);
+}
+
 #define each(f) cmocka_unit_test_setup_teardown(f, make_folder, remove_folder)
 
 int main(void)
@@ -223,6 +279,7 @@ int main(void)
         each(test_keys__secrets_are_neither_listed_nor_stored),
         each(test_keys__revoked_at_once_and_for_ever),
         each(test_keys__roles_are_for_admin_keys),
+        each(test_keys__rotated_the_old_secret_is_good_for_a_while),
         each(test_keys__last_use_is_known_after_a_restart),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);

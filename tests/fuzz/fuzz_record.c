@@ -124,7 +124,7 @@ static void make_store(void)
             made(uplift_experiment_transition(uplift, &change, slice_of("exp"), STEP_NEW_PHASE,
                                               NULL, &err));
     }
-    must(keys_create(uplift, KEY_ADMIN, KEY_ROLE_ADMIN, "k", secret, NULL, &err));
+    must(keys_create(uplift, KEY_ADMIN, KEY_ROLE_ADMIN, "k", 0, secret, NULL, &err));
     uplift_close(&uplift);
     store = store_open(folder, 0, &err);
     must(store);

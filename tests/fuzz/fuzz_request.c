@@ -67,7 +67,7 @@ static void begin(void)
     signal(SIGPIPE, SIG_IGN);
     must(folder_make(folder));
     uplift = uplift_open(folder, &clock_system, &err);
-    must(uplift && keys_create(uplift, KEY_ADMIN, KEY_ROLE_ADMIN, "k", secret, NULL, &err));
+    must(uplift && keys_create(uplift, KEY_ADMIN, KEY_ROLE_ADMIN, "k", 0, secret, NULL, &err));
     define();
     server = server_start(uplift, &options, &err);
     must(server);

@@ -14,7 +14,7 @@ static int taken(struct limit *limit, const char *id, long long now, int tries)
 {
     int count = 0;
     for (int i = 0; i < tries; i++)
-        count += limit_take(limit, id, now);
+        count += limit_take(limit, id, 0, now);
     return count;
 }
 
@@ -39,6 +39,10 @@ static void test_limit__off_and_nobody(void **state)
     struct limit *off = limit_new(0, 0), *on = limit_new(1, 1);
     assert_int_equal(taken(off, "a", 0, 1000), 1000);
     assert_int_equal(taken(on, "", 0, 1000), 1000);
+    /* A rate of its own, also where there is no limit. */
+    assert_true(limit_take(off, "own", 1, 0));
+    assert_false(limit_take(off, "own", 1, 0));
+    assert_true(limit_take(off, "own", 1, 1000));
     limit_free(&off);
     limit_free(&on);
 }
@@ -51,7 +55,7 @@ static void test_limit__a_crowd_is_let_in(void **state)
     char id[24];
     for (int i = 0; i < 20000; i++) {
         snprintf(id, sizeof id, "key-%d", i);
-        assert_true(limit_take(limit, id, 1000));
+        assert_true(limit_take(limit, id, 0, 1000));
     }
     limit_free(&limit);
 }
