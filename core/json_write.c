@@ -50,7 +50,7 @@ static bool digits_of(double value, uint64_t *digits, int *exponent)
     int binary;
     frexp(value, &binary);
     int x = (int)floor((binary - 1) * 0.30102999566398120), power = DIGITS - 1 - x;
-    if (power <= -POWERS || power >= POWERS)
+    if (power <= 1 - POWERS || power >= POWERS) /* it may be one less, below */
         return false;
     long double scaled = scale(value, power);
     if (scaled >= 1e17L) {
