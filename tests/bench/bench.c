@@ -75,13 +75,12 @@ void bench_figure(const char *what, const char *unit, double ours, double reach,
 
 /* --- servers -------------------------------------------------------------------------------- */
 
-static void serve_folder(int pipe, const char *folder)
+static void serve_command(int pipe, void *data)
 {
-    const char *bin = getenv("UPLIFT_BIN");
+    char *const *command = data;
     dup2(pipe, STDOUT_FILENO);
-    execl(bin && *bin ? bin : "./uplift", "uplift", "serve", "--data", folder, "--listen",
-          "127.0.0.1:0", "--rate", "1000000000", (char *)NULL);
-    error_fatal("cannot run the program: set UPLIFT_BIN");
+    execvp(command[0], command);
+    error_fatal("cannot run %s", command[0]);
 }
 
 static uint16_t read_port(int pipe, bool told)
@@ -102,8 +101,7 @@ static uint16_t read_port(int pipe, bool told)
     return 0;
 }
 
-static struct bench_server begin(const char *folder, void (*serve)(int pipe, void *data),
-                                 void *data)
+static struct bench_server begin(void (*serve)(int pipe, void *data), void *data, bool told)
 {
     int ends[2];
     fflush(NULL);
@@ -112,28 +110,33 @@ static struct bench_server begin(const char *folder, void (*serve)(int pipe, voi
     pid_t pid = fork();
     if (pid == 0) {
         close(ends[0]);
-        if (serve)
-            serve(ends[1], data);
-        else
-            serve_folder(ends[1], folder);
+        serve(ends[1], data);
         _exit(0);
     }
     close(ends[1]);
-    struct bench_server server = {.pid = pid, .port = read_port(ends[0], serve != NULL)};
+    struct bench_server server = {.pid = pid, .port = read_port(ends[0], told)};
     /* The pipe stays open: the program may say more. */
     if (pid < 0 || server.port == 0)
         error_fatal("a server does not start");
     return server;
 }
 
+struct bench_server bench_run(char *const command[])
+{
+    return begin(serve_command, (void *)(uintptr_t)command, false);
+}
+
 struct bench_server bench_serve(const char *folder)
 {
-    return begin(folder, NULL, NULL);
+    const char *bin = getenv("UPLIFT_BIN"), *program = bin && *bin ? bin : "./uplift";
+    const char *const command[] = {program,       "serve",  "--data",     folder, "--listen",
+                                   "127.0.0.1:0", "--rate", "1000000000", NULL};
+    return bench_run((char *const *)(uintptr_t)command);
 }
 
 struct bench_server bench_fork(void (*serve)(int pipe, void *data), void *data)
 {
-    return begin(NULL, serve, data);
+    return begin(serve, data, true);
 }
 
 void bench_stop(struct bench_server *server)

@@ -24,13 +24,15 @@ void bench_ratio(const char *what, const char *unit, double ours, double bare, d
 /* A figure by itself, with the most or (`least`) the least that it may be. */
 void bench_figure(const char *what, const char *unit, double ours, double reach, bool least);
 
-/* A server process of its own. Where `fork_bare` is given, the child runs it with the pipe to tell
- * its port over (a uint16_t); otherwise it is the program itself on `folder`. */
+/* A server process of its own: the program itself on `folder`; a command that prints "listening on
+ * http://127.0.0.1:PORT"; or a child that runs `serve` with the pipe to tell its port over (a
+ * uint16_t). */
 struct bench_server {
     pid_t pid;
     uint16_t port;
 };
 struct bench_server bench_serve(const char *folder);
+struct bench_server bench_run(char *const command[]);
 struct bench_server bench_fork(void (*serve)(int pipe, void *data), void *data);
 void bench_stop(struct bench_server *server);
 /* Binds a process (0: this one) to one processor, where there are two or more. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* One decision as a request makes it, from the published catalog of 20 running experiments by the
  * key of one (10 attributes, an audience of 3 conditions), beside the bare hash of the customer,
- * the median of five runs each. Not a test: prints a ratio. */
+ * the median of five runs each, and beside GrowthBook's SDK in Node. Not a test: prints a ratio. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -11,6 +11,7 @@
 #include "core/catalog.h"
 #include "core/error.h"
 #include "core/experiment_change.h"
+#include "tests/bench/peer.h"
 
 enum { CUSTOMERS = 1024, ROUNDS = 400000, RUNS = 5, EXPERIMENTS = 20 };
 
@@ -61,6 +62,7 @@ static double measure(struct bench *bench,
             sink += once(bench, (struct slice){bench->customers[i % CUSTOMERS], 24});
         runs[run] = (seconds() - start) / ROUNDS * 1e9;
     }
+    (void)sink;
     qsort(runs, RUNS, sizeof *runs, compare);
     return runs[RUNS / 2];
 }
@@ -84,6 +86,22 @@ static struct experiment *make_running(uint32_t number)
     return running;
 }
 
+/* GrowthBook's SDK has two ways on a server: one client for all, and an instance a request. */
+static void compare_peers(double ours)
+{
+    static const struct {
+        const char *argument, *what;
+    } ways[] = {{"client", "decisions in process (GrowthBook's SDK, one client)"},
+                {"instance", "decisions in process (the same, an instance a request)"}};
+    if (!peer_packages("decisions of GrowthBook's SDK in process"))
+        return;
+    for (int i = 0; i < 2; i++) {
+        double others = peer_number("node", "in_process.mjs", ways[i].argument);
+        if (others > 0)
+            bench_ratio(ways[i].what, "/s", ours, others, 20);
+    }
+}
+
 int main(void)
 {
     static struct bench bench;
@@ -101,6 +119,7 @@ int main(void)
     printf("hash %.0f ns, decision %.0f ns: %.1f hashes a decision\n", hash, decision,
            decision / hash);
     printf("decisions in process %.2f million/s (at least 2.5)\n", 1e3 / decision);
+    compare_peers(1e9 / decision);
     for (size_t i = 0; i < EXPERIMENTS; i++)
         experiment_unref(&list[i]);
     catalog_root_release(&bench.catalog);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* POST /v1/assign for three experiments, among 20 that run, beside a bare libmicrohttpd that
  * answers as many bytes: 64 and 256 keep-alive connections, each pair of runs in turn, medians of
- * three. The server has one processor, the load another, in both. Not a test. */
+ * three; and one experiment or all beside Fastify with GrowthBook's SDK. The server has one
+ * processor, the load another, in all. Not a test. */
 #include <stdio.h>
 
 #include "tests/bench/bare.h"
 #include "tests/bench/load.h"
+#include "tests/bench/peer.h"
 #include "tests/core/folder.h"
 
 enum { RUNS = 3, EXPERIMENTS = 20 };
@@ -62,6 +64,56 @@ static void compare(struct load load, const struct bench_server servers[2], unsi
     bench_ratio(what, "ms", bench_median(p99s[0], RUNS), bench_median(p99s[1], RUNS), 2);
 }
 
+/* --- peers ---------------------------------------------------------------------------------- */
+
+static void next_of(void *data, struct text *body)
+{
+    text_printf(body,
+                "{\"customer\":\"customer-%015llu\",\"attributes\":{\"country\":\"DE\",\"age\":30,"
+                "\"device\":\"ios\",\"plan\":\"free\",\"visits\":12},\"experiments\":[",
+                (unsigned long long)bench_draw(1000000));
+    for (int i = 0; i < *(int *)data; i++)
+        text_printf(body, "%s\"exp-%d\"", i ? "," : "", i);
+    text_puts(body, "]}");
+}
+
+static void compare_peer(struct load load, const struct bench_server servers[2], int experiments)
+{
+    double rates[2][RUNS], used[2][RUNS];
+    char what[80];
+    load.next = next_of;
+    load.data = &experiments;
+    for (int run = 0; run < RUNS; run++)
+        for (int which = 0; which < 2; which++) {
+            load.port = servers[which].port;
+            double before = bench_used_by(servers[which].pid);
+            struct load_figures figures = load_run(&load);
+            used[which][run] =
+                1e6 * (bench_used_by(servers[which].pid) - before) / (double)figures.answers;
+            rates[which][run] = figures.rate;
+            if (figures.refused)
+                error_fatal("requests were refused");
+        }
+    snprintf(what, sizeof what, "assign %d over HTTP, 64 connections (Fastify, GrowthBook)",
+             experiments);
+    bench_ratio(what, "/s", bench_median(rates[0], RUNS), bench_median(rates[1], RUNS), 4);
+    bench_ratio("  of a processor for one (at most 1/4)", "us", bench_median(used[0], RUNS),
+                bench_median(used[1], RUNS), 0.25);
+}
+
+static void compare_peers(struct load load, const struct bench_server *ours)
+{
+    if (!peer_packages("Fastify with GrowthBook's SDK"))
+        return;
+    bench_pin(0, 0);
+    struct bench_server servers[2] = {*ours, peer_serve("server.mjs")};
+    bench_pin(0, 1);
+    load.connections = 64;
+    compare_peer(load, servers, 1);
+    compare_peer(load, servers, EXPERIMENTS);
+    bench_stop(&servers[1]);
+}
+
 int main(void)
 {
     char folder[FOLDER_MAX], key[48];
@@ -85,6 +137,7 @@ int main(void)
     struct bench_server servers[2] = {ours, bare};
     compare(load, servers, 64);
     compare(load, servers, 256);
+    compare_peers(load, &ours);
     bench_stop(&servers[0]);
     bench_stop(&servers[1]);
     return !folder_remove(folder);

@@ -2,13 +2,15 @@
 /* Durable events over HTTP into a store of a million customers, half of them exposures, half
  * outcomes, beside bare LMDB; what a server with that store needs of time, memory and disk. Not a
  * test. BENCH_CUSTOMERS: another number of customers; BENCH_RUNS: another number of runs of which
- * medians are told. "bench_ingest single" measures single events and nothing else. */
+ * medians are told. "bench_ingest single" measures single events and nothing else;
+ * BENCH_POSTGRES: PostgreSQL too. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
 #include "tests/bench/bare.h"
 #include "tests/bench/load.h"
+#include "tests/bench/peer.h"
 #include "tests/core/folder.h"
 
 enum {
@@ -37,8 +39,8 @@ static void define(struct uplift *uplift)
 {
     static const char *const metrics[] = {
         "{\"key\": \"purchase\", \"kind\": \"binary\", \"event\": \"order\"}",
-        "{\"key\": \"revenue\", \"kind\": \"mean\", \"event\": \"order\", \"cap\": 500,"
-        " \"covariate_days\": 28}",
+        ("{\"key\": \"revenue\", \"kind\": \"mean\", \"event\": \"order\", \"cap\": 500,"
+         " \"covariate_days\": 28}"),
         "{\"key\": \"orders\", \"kind\": \"count\", \"event\": \"order\"}",
         "{\"key\": \"csat\", \"kind\": \"csat\"}"};
     char text[512];
@@ -311,6 +313,24 @@ static void measure_batches(const struct bench_server *ours, unsigned connection
     folder_remove(folder);
 }
 
+/* Batches, and single events, beside single rows: what a team would do that has no batches. */
+static void measure_postgres(const struct bench_server *ours)
+{
+    const char *set = getenv("BENCH_POSTGRES");
+    if (!set || !*set) {
+        printf("PostgreSQL, single rows, 64 clients: skipped, BENCH_POSTGRES is not set\n");
+        return;
+    }
+    double single = run(ours, "/v1/events", 1, 64, 3).rate;
+    double many = run(ours, "/v1/events", 1000, 8, 3).rate;
+    double rows = peer_number("sh", "postgres.sh", "3");
+    if (rows > 0) {
+        bench_ratio("events in batches of 1000 (PostgreSQL, single rows)", "/s", many, rows, 5);
+        bench_ratio("single events, 64 connections (PostgreSQL, single rows)", "/s", single, rows,
+                    1);
+    }
+}
+
 /* Until the first answer, of a server that was not running. */
 static struct bench_server start(const char *folder)
 {
@@ -368,6 +388,7 @@ static void measure_server(const char *folder)
     measure_batches(&ours, 8);
     measure_batches(&ours, 64);
     measure_cells(&ours);
+    measure_postgres(&ours);
     bench_memory(ours.pid, &resident, &private);
     bench_figure("memory under load, private", "MB", private, 100, false);
     bench_figure("memory under load, resident with pages of the store", "MB", resident, 0, false);

@@ -91,9 +91,9 @@ static void ask(struct run *run, struct lane *lane)
 /* Whether the answer is whole: its length is known from its head. */
 static bool whole(struct lane *lane)
 {
-    static const char length[] = "ontent-Length: ";
+    static const char length[] = "content-length: ";
     lane->answer[lane->got] = '\0';
-    char *end = strstr(lane->answer, "\r\n\r\n"), *field = strstr(lane->answer, length);
+    char *end = strstr(lane->answer, "\r\n\r\n"), *field = strcasestr(lane->answer, length);
     if (!end || !field)
         return false;
     return lane->got >=
