@@ -4,6 +4,7 @@
 
 #include "core/bucket.h"
 #include "core/condition.h"
+#include "core/holdout.h"
 #include "core/json.h"
 #include "core/prerequisite.h"
 
@@ -143,7 +144,7 @@ static struct assignment choose(const struct assign_customer *customer,
     struct assignment result =
         variant < 0 ? settle(ASSIGN_NOT_IN_TRAFFIC, 0) : settle(ASSIGN_ASSIGNED, variant);
     result.bucket = n;
-    result.in_experiment = variant >= 0;
+    result.in_experiment = variant >= 0 && !experiment->holdout;
     return result;
 }
 
@@ -152,7 +153,7 @@ static struct assignment decide_stopped(const struct assign_customer *customer,
                                         int depth)
 {
     if (experiment->winner < 0)
-        return settle(ASSIGN_STOPPED, 0);
+        return settle(ASSIGN_STOPPED, experiment->holdout ? HOLDOUT_OPEN : 0);
     if (!has_prerequisites(customer, experiment, trace, depth))
         return settle(ASSIGN_PREREQUISITE, 0);
     if (!in_audience(customer, experiment, trace))
@@ -191,8 +192,40 @@ static struct assignment decide_running(const struct assign_customer *customer,
     return choose(customer, experiment, trace);
 }
 
-static struct assignment decide(const struct assign_customer *customer,
-                                const struct experiment *experiment, json_t *trace, int depth)
+static bool held_out(const struct assign_customer *customer, const struct experiment *holdout,
+                     json_t *trace)
+{
+    bool held = holdout_variant(holdout, customer->id) == HOLDOUT_HELD;
+    if (trace)
+        note(trace, "holdout", !held,
+             json_pack("{s:s, s:s, s:f, s:[f,f]}", "holdout", holdout->key, "seed", holdout->seed,
+                       "bucket", bucket_of(slice_of(holdout->seed), customer->id), "range",
+                       holdout->ranges[HOLDOUT_HELD].from, holdout->ranges[HOLDOUT_HELD].to));
+    return held;
+}
+
+/* Holdouts come last, though they are decided by themselves: who would not be in is not held out of
+ * anything, and is not exposed to them. */
+static struct assignment hold_out(const struct assign_customer *customer,
+                                  const struct experiment *experiment, struct assignment is,
+                                  json_t *trace)
+{
+    size_t at = 0;
+    const struct experiment *holdout;
+    if (!customer->catalog || customer->id.len == 0 ||
+        !(is.in_experiment || is.reason == ASSIGN_WINNER))
+        return is;
+    while ((holdout = holdout_next(customer->catalog, experiment, &at)))
+        if (held_out(customer, holdout, trace))
+            return (struct assignment){.reason = ASSIGN_HOLDOUT,
+                                       .bucket = is.bucket,
+                                       .exposes = is.in_experiment && holdout_counts(experiment),
+                                       .holdout = holdout};
+    return is;
+}
+
+static struct assignment walk(const struct assign_customer *customer,
+                              const struct experiment *experiment, json_t *trace, int depth)
 {
     note(trace, "state", experiment_decides(experiment),
          trace ? json_pack("{s:s}", "state", experiment_state_word(experiment->state)) : NULL);
@@ -205,6 +238,14 @@ static struct assignment decide(const struct assign_customer *customer,
     if (!consents(customer->consent, trace))
         return settle(ASSIGN_CONSENT, 0);
     return decide_running(customer, experiment, trace, depth);
+}
+
+static struct assignment decide(const struct assign_customer *customer,
+                                const struct experiment *experiment, json_t *trace, int depth)
+{
+    struct assignment is = walk(customer, experiment, trace, depth);
+    is.exposes = is.in_experiment;
+    return hold_out(customer, experiment, is, trace);
 }
 
 struct assignment assign_decide(const struct assign_customer *customer,
@@ -252,7 +293,11 @@ void assign_write(const struct experiment *experiment, struct assignment assignm
     text_puts(out, "\",\"bucket\":");
     write_bucket(assignment.bucket, out);
     text_puts(out,
-              assignment.in_experiment ? ",\"in_experiment\":true}" : ",\"in_experiment\":false}");
+              assignment.in_experiment ? ",\"in_experiment\":true" : ",\"in_experiment\":false");
+    if (assignment.holdout)
+        text_printf(out, ",\"holdout\":\"%s\",\"exposes\":%s", assignment.holdout->key,
+                    assignment.exposes ? "true" : "false");
+    text_puts(out, "}");
 }
 
 json_t *assign_json(const struct experiment *experiment, struct assignment assignment)

@@ -10,7 +10,8 @@
  * the control. Draft and archived experiments decide nothing. Paused: everyone gets the control,
  * overrides or not. Stopped: everyone in the audience who has the prerequisites gets the winner's
  * value, else the control's. Who does not have them gets the control (prerequisite.h tells what
- * meets them).
+ * meets them). Who then is in, or gets a winner, and is held out by a holdout (holdout.h), gets the
+ * control. Holdouts decide too, but asking exposes nobody to them: nobody is in them.
  *
  * Sticky experiments: who was exposed already keeps the variant of the first exposure, whatever
  * became of weights, traffic, and whether the audience still has them; a variant that no bucket
@@ -35,7 +36,11 @@ struct assignment {
     int variant; /* index; 0 where no variant was chosen; -1 where nothing is decided */
     enum assign_reason reason;
     bool in_experiment; /* counts as exposed when it is shown */
-    double bucket;      /* 0 to 0.9999, or -1 where none was computed */
+    /* An exposure is to be recorded when it is shown: who is in, and who would be but for a
+     * holdout, for which it then is. */
+    bool exposes;
+    double bucket;                    /* 0 to 0.9999, or -1 where none was computed */
+    const struct experiment *holdout; /* that holds the customer out; lives as the catalog does */
 };
 
 /* Whom to decide for. All of it is borrowed. */
@@ -62,7 +67,8 @@ struct assignment assign_decide(const struct assign_customer *customer,
 /* Whether the decision looks at who the customer is: without an id there is none to be had. */
 bool assign_needs_customer(const struct experiment *experiment);
 
-/* Appends {"experiment", "variant", "value", "reason", "bucket", "in_experiment"} as JSON. */
+/* Appends {"experiment", "variant", "value", "reason", "bucket", "in_experiment"} as JSON, and of
+ * who is held out "holdout" (its key) and "exposes". */
 void assign_write(const struct experiment *experiment, struct assignment assignment,
                   struct text *out);
 /* The same, read. New reference. */

@@ -24,7 +24,8 @@
 struct catalog {
     _Atomic int64_t count;
     uint64_t version, served;
-    size_t experiment_count, metric_count;
+    size_t experiment_count, metric_count, holdout_count;
+    struct experiment **holdouts;    /* by key; borrowed from those below */
     struct experiment **experiments; /* by key */
     struct experiment **numbered;    /* by number */
     struct metric **metrics;
@@ -71,6 +72,16 @@ static uint64_t digest_served(const struct catalog *catalog)
     return digest;
 }
 
+static void find_holdouts(struct catalog *catalog)
+{
+    catalog->holdouts = xcalloc(catalog->experiment_count + 1, sizeof(void *));
+    for (size_t i = 0; i < catalog->experiment_count; i++)
+        if (catalog->experiments[i]->holdout && catalog->experiments[i]->epoch_count > 0)
+            catalog->holdouts[catalog->holdout_count++] = catalog->experiments[i];
+    if (catalog->holdout_count > 1)
+        qsort(catalog->holdouts, catalog->holdout_count, sizeof(void *), by_experiment_key);
+}
+
 struct catalog *catalog_new(uint64_t version, struct experiment *const *experiments,
                             size_t experiment_count, struct metric *const *metrics,
                             size_t metric_count)
@@ -86,6 +97,7 @@ struct catalog *catalog_new(uint64_t version, struct experiment *const *experime
     catalog->metrics_numbered = xcalloc(metric_count, sizeof(void *));
     for (size_t i = 0; i < experiment_count; i++)
         catalog->numbered[i] = catalog->experiments[i] = experiment_ref(experiments[i]);
+    find_holdouts(catalog);
     for (size_t i = 0; i < metric_count; i++)
         catalog->metrics_numbered[i] = catalog->metrics[i] = metric_ref(metrics[i]);
     qsort(catalog->experiments, experiment_count, sizeof(void *), by_experiment_key);
@@ -107,6 +119,7 @@ void catalog_free(struct catalog **catalog)
     for (size_t i = 0; i < old->metric_count; i++)
         metric_unref(&old->metrics[i]);
     free(old->experiments);
+    free(old->holdouts);
     free(old->numbered);
     free(old->metrics);
     free(old->metrics_numbered);
@@ -233,6 +246,17 @@ const struct experiment *catalog_experiment_at(const struct catalog *catalog, si
 {
     must(i < catalog->experiment_count);
     return catalog->experiments[i];
+}
+
+size_t catalog_holdout_count(const struct catalog *catalog)
+{
+    return catalog->holdout_count;
+}
+
+const struct experiment *catalog_holdout_at(const struct catalog *catalog, size_t i)
+{
+    must(i < catalog->holdout_count);
+    return catalog->holdouts[i];
 }
 
 size_t catalog_metric_count(const struct catalog *catalog)

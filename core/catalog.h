@@ -79,6 +79,9 @@ const struct metric *catalog_metric_numbered(const struct catalog *catalog, uint
 /* All of them in order of their keys (bytes): at(i) for i < count. */
 size_t catalog_experiment_count(const struct catalog *catalog);
 const struct experiment *catalog_experiment_at(const struct catalog *catalog, size_t i);
+/* Of these, the holdouts that were started, whatever became of them. */
+size_t catalog_holdout_count(const struct catalog *catalog);
+const struct experiment *catalog_holdout_at(const struct catalog *catalog, size_t i);
 size_t catalog_metric_count(const struct catalog *catalog);
 const struct metric *catalog_metric_at(const struct catalog *catalog, size_t i);
 

@@ -15,6 +15,7 @@
 #include "core/advice.h"
 #include "core/analysis.h"
 #include "core/audit.h"
+#include "core/holdout.h"
 #include "core/json.h"
 #include "core/ledger.h"
 #include "core/look.h"
@@ -418,6 +419,8 @@ static bool amended(struct job *job, const struct catalog *catalog, struct error
 {
     if (!job->experiment || !metrics_suit(job->experiment, catalog, err) ||
         !prerequisite_check(catalog, job->experiment, err))
+        return false;
+    if (!holdout_check_kept(catalog, job->experiment_before, job->experiment, err))
         return false;
     if (experiment_counts_differently(job->experiment_before, job->experiment))
         recount_add(&job->due, job->experiment->number);

@@ -32,6 +32,7 @@ struct event {
     bool timed;       /* the event came with a time of its own */
     bool told;        /* it came with its arrival, which is then kept; not part of the record */
     bool corrected;   /* its time is another one when it is sent again; not part of the record */
+    bool implied;     /* it follows of another one that came; not part of the record */
     bool has_value;   /* outcome: came with a value; else it counts as 1 */
     int64_t at;       /* ms; the arrival where the event came without */
     int64_t received; /* ms: the arrival */

@@ -10,6 +10,7 @@
 #include "core/condition_values.h"
 #include "core/decider.h"
 #include "core/event.h"
+#include "core/holdout.h"
 #include "core/json.h"
 #include "core/payload.h"
 #include "core/uplift.h"
@@ -121,8 +122,16 @@ static json_t *feature_of(const struct question *q, const struct experiment *exp
 {
     json_t *value = json_deep_copy(experiment->variants[is.variant].value);
     char id[80];
-    if (!is.in_experiment)
+    if (!is.exposes)
         return json_pack("{s:o}", "defaultValue", value);
+    if (is.holdout) {
+        const struct assignment held = {
+            .variant = HOLDOUT_HELD,
+            .bucket = bucket_of(slice_of(is.holdout->seed), slice_of(q->customer.ptr))};
+        snprintf(id, sizeof id, "holdout:%s", is.holdout->key);
+        return json_pack("{s:O, s:[{s:s, s:o, s:[o]}]}", "defaultValue", value, "rules", "id", id,
+                         "force", value, "tracks", track_of(q, is.holdout, held));
+    }
     snprintf(id, sizeof id, "%s:%d", experiment->key, experiment->phase);
     return json_pack("{s:o, s:[{s:s, s:o, s:[o]}]}", "defaultValue",
                      json_deep_copy(experiment->variants[0].value), "rules", "id", id, "force",

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "core/error.h"
+#include "core/holdout.h"
 #include "core/json.h"
 #include "core/when.h"
 
@@ -126,6 +127,81 @@ static void add_overrides(json_t *rules, const struct experiment *experiment)
     }
 }
 
+/* --- holdouts ------------------------------------------------------------------------------- */
+
+static json_t *filter(const char *seed, json_t *ranges)
+{
+    return json_pack("{s:s, s:s, s:i, s:o}", "attribute", "id", "seed", seed, "hashVersion", 2,
+                     "ranges", ranges);
+}
+
+/* Of whoever is held out. */
+static json_t *held_filter(const struct experiment *holdout)
+{
+    const struct range held = holdout->ranges[HOLDOUT_HELD];
+    return json_pack("[o]", filter(holdout->seed, json_pack("[[f,f]]", held.from, held.to)));
+}
+
+/* Of whoever the experiment's traffic lets in. */
+static json_t *traffic_filter(const struct experiment *experiment)
+{
+    json_t *ranges = json_array();
+    for (size_t i = 0; i < experiment->variant_count; i++)
+        json_array_append_new(
+            ranges, json_pack("[f,f]", experiment->ranges[i].from, experiment->ranges[i].to));
+    return filter(experiment->seed, ranges);
+}
+
+static json_t *held_rule(const struct experiment *experiment, const struct experiment *holdout)
+{
+    json_t *rule = force_rule(experiment, holdout->key, 0, NULL);
+    json_object_set_new(rule, "filters", held_filter(holdout));
+    return rule;
+}
+
+static json_t *tracked_rule(const struct experiment *experiment, const struct experiment *holdout)
+{
+    char id[160];
+    json_t *rule = payload_bare_rule(holdout), *filters;
+    snprintf(id, sizeof id, "%s:%s", experiment->key, holdout->key);
+    json_object_set_new(rule, "id", json_string(id));
+    json_object_set_new(rule, "variations",
+                        json_pack("[o, o]", value_of(experiment, 0), value_of(experiment, 0)));
+    json_object_set_new(json_array_get(json_object_get(rule, "meta"), HOLDOUT_OPEN), "passthrough",
+                        json_true());
+    put_sticky(rule, holdout);
+    put_filters(rule, experiment);
+    put_condition(rule, experiment);
+    filters = json_object_get(rule, "filters");
+    if (!filters)
+        json_object_set_new(rule, "filters", filters = json_array());
+    json_array_append_new(filters, traffic_filter(experiment));
+    return rule;
+}
+
+static void add_holdouts(json_t *rules, const struct catalog *catalog,
+                         const struct experiment *experiment)
+{
+    size_t at = 0;
+    const struct experiment *holdout;
+    while ((holdout = holdout_next(catalog, experiment, &at)))
+        json_array_append_new(rules,
+                              experiment->state == EXPERIMENT_RUNNING && holdout_counts(experiment)
+                                  ? tracked_rule(experiment, holdout)
+                                  : held_rule(experiment, holdout));
+}
+
+static json_t *holdout_feature(const struct experiment *holdout)
+{
+    int variant = holdout->winner >= 0 ? holdout->winner : HOLDOUT_OPEN;
+    if (holdout->state != EXPERIMENT_RUNNING)
+        return json_pack("{s:o}", "defaultValue", value_of(holdout, variant));
+    return json_pack("{s:o, s:[o]}", "defaultValue", value_of(holdout, HOLDOUT_OPEN), "rules",
+                     held_rule(holdout, holdout));
+}
+
+/* --- features ------------------------------------------------------------------------------- */
+
 static json_t *running_rules(const struct catalog *catalog, const struct experiment *experiment)
 {
     json_t *rules = json_array(), *rule = payload_bare_rule(experiment);
@@ -137,6 +213,7 @@ static json_t *running_rules(const struct catalog *catalog, const struct experim
     put_filters(rule, experiment);
     put_condition(rule, experiment);
     add_overrides(rules, experiment);
+    add_holdouts(rules, catalog, experiment);
     json_array_append_new(rules, rule);
     return rules;
 }
@@ -144,16 +221,25 @@ static json_t *running_rules(const struct catalog *catalog, const struct experim
 static json_t *stopped_feature(const struct catalog *catalog, const struct experiment *experiment)
 {
     int winner = experiment->winner;
-    if (winner < 0 || (!experiment->audience && experiment->prerequisite_count == 0))
+    json_t *rules = json_array();
+    add_holdouts(rules, catalog, experiment);
+    bool all =
+        json_array_size(rules) == 0 && !experiment->audience && experiment->prerequisite_count == 0;
+    if (winner < 0 || all) {
+        json_decref(rules);
         return json_pack("{s:o}", "defaultValue", value_of(experiment, winner < 0 ? 0 : winner));
+    }
     json_t *rule = force_rule(experiment, "winner", winner, NULL);
     put_parents(rule, catalog, experiment);
     put_condition(rule, experiment);
-    return json_pack("{s:o, s:[o]}", "defaultValue", value_of(experiment, 0), "rules", rule);
+    json_array_append_new(rules, rule);
+    return json_pack("{s:o, s:o}", "defaultValue", value_of(experiment, 0), "rules", rules);
 }
 
 json_t *payload_feature(const struct catalog *catalog, const struct experiment *experiment)
 {
+    if (experiment->holdout)
+        return holdout_feature(experiment);
     if (experiment->state == EXPERIMENT_STOPPED)
         return stopped_feature(catalog, experiment);
     json_t *feature = json_pack("{s:o}", "defaultValue", value_of(experiment, 0));

@@ -9,7 +9,12 @@
  *            prerequisites as parentConditions on the values of the variants named
  *   stopped  with a winner: its value, by a force rule where there is an audience or a prerequisite
  *   paused, stopped without a winner: the control's value alone
- * Drafts and archived experiments are absent.
+ * A holdout is a rule in each experiment that it covers, behind the overrides and before all
+ * others: an experiment of the holdout's key for those who would be in (their traffic is a filter),
+ * whose variant of who is not held out passes on to the next rule, so that both are tracked at the
+ * same moment; where nothing is to be tracked (a winner, prerequisites) a force rule for who is
+ * held out. Its own feature tells who is held out and tracks nothing. Drafts and archived
+ * experiments are absent.
  *
  * Ids of customers in overrides, and audiences, are in the payload, and whoever has a client key
  * can read it. Consent is not: an SDK that decides by itself does not ask for it.

@@ -13,6 +13,7 @@
 #include "core/definitions.h"
 #include "core/event.h"
 #include "core/event_alias.h"
+#include "core/holdout.h"
 #include "core/json.h"
 #include "core/keys.h"
 #include "core/keys_private.h"
@@ -126,7 +127,7 @@ struct uplift_events {
     struct event *events;
     size_t *places; /* of each event in what was sent */
     bool *duplicates;
-    size_t count;
+    size_t count, room;
     json_t *answer, *rejected;
     void (*done)(void *data, json_t *answer, const struct error *err);
     void *data;
@@ -243,6 +244,73 @@ static void reject(struct uplift_events *batch, size_t index, const struct error
         json_pack("{s:I, s:s}", "index", (json_int_t)index, "error", error_line(err, line)));
 }
 
+static void make_room(struct uplift_events *batch, size_t room)
+{
+    if (room <= batch->room)
+        return;
+    size_t before = batch->room;
+    batch->room = room > 2 * before ? room : 2 * before;
+    batch->events = xrealloc(batch->events, batch->room * sizeof *batch->events);
+    batch->places = xrealloc(batch->places, batch->room * sizeof *batch->places);
+    batch->duplicates = xrealloc(batch->duplicates, batch->room * sizeof *batch->duplicates);
+    memset(batch->duplicates + before, 0, (batch->room - before) * sizeof *batch->duplicates);
+}
+
+/* The exposure as one to the holdout. */
+static void turn(struct uplift_events *batch, struct event *event, const struct experiment *holdout,
+                 int variant)
+{
+    event->name = arena_slice(&batch->arena, slice_of(holdout->key));
+    event->variant = arena_slice(&batch->arena, slice_of(holdout->variants[variant].key));
+}
+
+/* Without an id of its own, what it says tells it: a retry says the same. */
+static void add_implied(struct uplift_events *batch, struct event event,
+                        const struct experiment *holdout, size_t place)
+{
+    event.id = (struct slice){"", 0};
+    event.implied = true;
+    turn(batch, &event, holdout, HOLDOUT_OPEN);
+    make_room(batch, batch->count + 1);
+    batch->places[batch->count] = place;
+    batch->events[batch->count++] = event;
+}
+
+/* What the last event, if it is an exposure, says of holdouts (holdout.h). `id` is the customer's
+ * as it came. */
+static void meet_holdouts(struct uplift_events *batch, const struct catalog *catalog,
+                          struct slice id)
+{
+    size_t last = batch->count - 1, at = 0;
+    struct event event = batch->events[last];
+    const struct experiment *holdout,
+        *experiment = event.type == EVENT_EXPOSURE ? catalog_experiment(catalog, event.name) : NULL;
+    if (!experiment || !holdout_counts(experiment))
+        return;
+    while ((holdout = holdout_next_then(catalog, experiment, event_time(&event), &at))) {
+        if (holdout_variant(holdout, id) == HOLDOUT_HELD) {
+            turn(batch, &batch->events[last], holdout, HOLDOUT_HELD);
+            return;
+        }
+        add_implied(batch, event, holdout, batch->places[last]);
+    }
+}
+
+/* An exposure that a holdout keeps from happening, and that says nothing of it. */
+static bool check_held(const struct event *event, const struct catalog *catalog, struct error *err)
+{
+    size_t at = 0;
+    const struct experiment *holdout, *experiment = event->type == EVENT_EXPOSURE
+                                                        ? catalog_experiment(catalog, event->name)
+                                                        : NULL;
+    if (!experiment || holdout_counts(experiment))
+        return true;
+    while ((holdout = holdout_next_then(catalog, experiment, event_time(event), &at)))
+        if (holdout_variant(holdout, event->customer) == HOLDOUT_HELD)
+            return error_set(err, ERROR_INVALID, "customer", "is held out by \"%s\"", holdout->key);
+    return true;
+}
+
 static void parse_events(struct uplift_events *batch, json_t *list)
 {
     struct catalog *catalog = catalog_acquire(&batch->uplift->catalog);
@@ -252,14 +320,18 @@ static void parse_events(struct uplift_events *batch, json_t *list)
     json_array_foreach(list, index, item)
     {
         struct error err = {0};
+        make_room(batch, batch->count + 1);
         struct event *event = &batch->events[batch->count];
         bool again = batch->exported && json_object_get(item, "received");
         bool parsed = again ? event_parse_exported(item, now, &batch->arena, event, &err)
                             : event_parse(item, now, &batch->arena, event, &err);
+        struct slice id = parsed ? event->customer : NO_SLICE;
         if (parsed && check_exposure(event, again, catalog, &err) &&
-            hide_customer(batch, event, &err)) {
+            (again || check_held(event, catalog, &err)) && hide_customer(batch, event, &err)) {
             event->corrected = batch->corrected;
             batch->places[batch->count++] = index;
+            if (!again && catalog_holdout_count(catalog) > 0)
+                meet_holdouts(batch, catalog, id);
         } else {
             reject(batch, index, &err);
         }
@@ -319,9 +391,7 @@ static struct uplift_events *events_new(struct uplift *uplift, json_t *body, boo
     batch->uplift = uplift;
     batch->exported = exported;
     batch->corrected = corrected;
-    batch->events = xcalloc(room, sizeof *batch->events);
-    batch->places = xcalloc(room, sizeof *batch->places);
-    batch->duplicates = xcalloc(room, sizeof *batch->duplicates);
+    make_room(batch, room);
     batch->rejected = json_array();
     batch->answer = json_pack("{s:o}", "rejected", batch->rejected);
     parse_events(batch, list);
@@ -384,7 +454,8 @@ static void refuse_some(struct uplift_events *batch, struct store_txn *txn)
         struct error why = {0};
         if (!is_recent(batch, &batch->events[i], &why) ||
             !is_consented(batch, txn, &batch->events[i], &why)) {
-            reject(batch, batch->places[i], &why);
+            if (!batch->events[i].implied)
+                reject(batch, batch->places[i], &why);
             continue;
         }
         batch->events[kept] = batch->events[i];
@@ -411,13 +482,14 @@ static bool run_events(void *data, struct ingest_run *run, struct error *err)
 static void count_answer(struct uplift_events *batch)
 {
     struct uplift *uplift = batch->uplift;
-    size_t duplicates = 0;
-    for (size_t i = 0; i < batch->count; i++)
-        duplicates += batch->duplicates[i];
-    json_object_set_new(batch->answer, "accepted",
-                        json_integer((json_int_t)(batch->count - duplicates)));
+    size_t duplicates = 0, count = 0;
+    for (size_t i = 0; i < batch->count; i++) {
+        count += !batch->events[i].implied;
+        duplicates += batch->duplicates[i] && !batch->events[i].implied;
+    }
+    json_object_set_new(batch->answer, "accepted", json_integer((json_int_t)(count - duplicates)));
     json_object_set_new(batch->answer, "duplicates", json_integer((json_int_t)duplicates));
-    atomic_fetch_add(&uplift->accepted, batch->count - duplicates);
+    atomic_fetch_add(&uplift->accepted, count - duplicates);
     atomic_fetch_add(&uplift->duplicates, duplicates);
     atomic_fetch_add(&uplift->rejected, json_array_size(batch->rejected));
     struct catalog *catalog = catalog_acquire(&uplift->catalog);

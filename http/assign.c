@@ -70,7 +70,7 @@ static void answer_one(const struct experiment *experiment, const struct questio
         write_explained(experiment, decision, trace, out);
     else
         assign_write(experiment, decision, out);
-    if (q->track && decision.in_experiment)
+    if (q->track && decision.exposes)
         expose(experiment, q, decision.variant, answers);
 }
 

@@ -115,12 +115,13 @@ static const struct said {
     const char *reason;
     bool names_variant;
 } said_of[] = {
-    [ASSIGN_ASSIGNED] = {"SPLIT", true},           [ASSIGN_STICKY] = {"SPLIT", true},
-    [ASSIGN_CONSENT] = {"DEFAULT", false},         [ASSIGN_OVERRIDE] = {"TARGETING_MATCH", true},
-    [ASSIGN_NOT_RUNNING] = {"DISABLED", false},    [ASSIGN_PAUSED] = {"DISABLED", false},
-    [ASSIGN_STOPPED] = {"DISABLED", false},        [ASSIGN_WINNER] = {"TARGETING_MATCH", true},
-    [ASSIGN_PREREQUISITE] = {"DEFAULT", false},    [ASSIGN_NOT_IN_LAYER] = {"DEFAULT", false},
-    [ASSIGN_NOT_IN_AUDIENCE] = {"DEFAULT", false}, [ASSIGN_NOT_IN_TRAFFIC] = {"DEFAULT", false},
+    [ASSIGN_ASSIGNED] = {"SPLIT", true},          [ASSIGN_STICKY] = {"SPLIT", true},
+    [ASSIGN_CONSENT] = {"DEFAULT", false},        [ASSIGN_OVERRIDE] = {"TARGETING_MATCH", true},
+    [ASSIGN_NOT_RUNNING] = {"DISABLED", false},   [ASSIGN_PAUSED] = {"DISABLED", false},
+    [ASSIGN_STOPPED] = {"DISABLED", false},       [ASSIGN_WINNER] = {"TARGETING_MATCH", true},
+    [ASSIGN_HOLDOUT] = {"DEFAULT", false},        [ASSIGN_PREREQUISITE] = {"DEFAULT", false},
+    [ASSIGN_NOT_IN_LAYER] = {"DEFAULT", false},   [ASSIGN_NOT_IN_AUDIENCE] = {"DEFAULT", false},
+    [ASSIGN_NOT_IN_TRAFFIC] = {"DEFAULT", false},
 };
 
 /* How many reasons there are: a new one does not compile until it stands in the table. */
@@ -240,7 +241,7 @@ static void evaluate(const struct asked *asked, struct slice key, struct evaluat
         return;
     struct assignment decision = assign_decide(&asked->decider.customer, experiment, NULL);
     write_flag(experiment, decision, &evaluation->answer);
-    if (experiment->evaluation_is_exposure && decision.in_experiment)
+    if (experiment->evaluation_is_exposure && decision.exposes)
         evaluation->event = exposure_of(experiment, asked, decision.variant);
 }
 

@@ -38,6 +38,13 @@ function byBucket(e, customer) {
 
 const matches = (audience, attributes) => Object.entries(audience ?? {}).every(([name, value]) => attributes[name] === value);
 
+// Holdouts that cover it, in the order in which they are asked.
+const holdoutsOf = (world, e) => Object.values(world)
+  .filter(({ holdout: h, state, at }) => h && state === 'running' && (at === undefined || e.at >= at)
+    && (!(h.experiments ?? h.tags) || h.experiments?.includes(e.key) || h.tags?.some((tag) => e.tags?.includes(tag))))
+  .sort((a, b) => (a.key < b.key ? -1 : 1));
+const isHeld = (holdout, customer) => byBucket(holdout, customer) === 0;
+
 // What the experiment gives: {variant: index or -1, reason, inside}.
 function decide(world, e, who) {
   const is = (reason, variant = 0, inside = false) => ({ variant, reason, inside });
@@ -66,7 +73,10 @@ function decide(world, e, who) {
     const variant = byBucket(e, who.customer);
     return variant < 0 ? is('not-in-traffic') : is('assigned', variant, !e.holdout);
   };
-  return walk();
+  const result = walk();
+  if (e.holdout || !(result.inside || result.reason === 'winner')) return result;
+  const holder = holdoutsOf(world, e).find((holdout) => isHeld(holdout, who.customer));
+  return holder ? { ...is('holdout'), holder: holder.key, exposes: result.inside && !e.prerequisites?.length } : result;
 }
 
 // --- random definitions ---
@@ -76,6 +86,14 @@ const countries = ['DE', 'FR', 'US'];
 function randomExperiment(i, before) {
   const e = { key: `e${i}`, variants: [] };
   for (let v = 0; v < 2 + draw(3); v++) e.variants.push({ key: `v${v}`, weight: 1 + draw(5) });
+  if (chance(3)) e.tags = ['t'];
+  if (chance(6)) {
+    e.holdout = pick([{}, {}, { tags: ['t'] }, { experiments: [...new Set([`e${draw(10)}`, `e${draw(10)}`])] }]);
+    e.variants = [{ key: 'held', weight: 1 }, { key: 'open', weight: 1 + draw(5) }];
+    e.state = pick(['draft', 'running', 'running', 'running', 'stopped']);
+    if (e.state === 'stopped' && chance(2)) e.winner = pick(e.variants).key;
+    return e;
+  }
   if (chance(3)) e.traffic = (1 + draw(9)) / 10;
   if (chance(3)) e.audience = { country: pick(countries) };
   if (chance(4)) { const from = draw(8) / 10; e.layer = { key: pick(['l', 'm']), range: [from, from + 0.2] }; }
@@ -92,9 +110,8 @@ function randomExperiment(i, before) {
   return e;
 }
 
-function randomWorld(size) {
-  const list = [];
-  for (let i = 0; i < size; i++) list.push(randomExperiment(i, list));
+function randomWorld(size, ...list) {
+  for (let i = list.length; i < size; i++) list.push(randomExperiment(i, list));
   return list;
 }
 
@@ -115,10 +132,11 @@ test('decisions offline are those of another evaluator', { timeout: 300_000 }, (
   lines.forEach((line, i) => {
     const { e, variant, reason, inside } = expected[i], is = JSON.parse(line);
     assert.deepEqual([is.variant, is.reason, is.in_experiment], [e.variants[variant]?.key ?? null, reason, inside], `${questions[i]}\n${line}`);
+    assert.deepEqual([is.holdout, is.exposes], [expected[i].holder, expected[i].exposes], `${questions[i]}\n${line}`);
     seen[reason] = (seen[reason] ?? 0) + 1;
   });
   console.log(`# ${JSON.stringify(seen)}`);
-  for (const reason of ['assigned', 'sticky', 'override', 'not-running', 'paused', 'stopped', 'winner', 'prerequisite', 'not-in-layer', 'not-in-audience', 'not-in-traffic'])
+  for (const reason of ['assigned', 'sticky', 'override', 'not-running', 'paused', 'stopped', 'winner', 'prerequisite', 'holdout', 'not-in-layer', 'not-in-audience', 'not-in-traffic'])
     assert.ok(seen[reason] > COUNT / 500, reason);
 });
 
@@ -165,15 +183,17 @@ test('a sticky experiment keeps its customers when weights change', async () => 
 test('decisions of a server are those of another evaluator', { timeout: 120_000 }, async () => {
   const server = await serve(folder, { options: ['--rate', '0'] });
   console.log(`# seed ${seed}`);
-  const list = randomWorld(25).filter(({ layer }, i, all) => !layer || all.findIndex((other) => other.layer?.key === layer.key && Math.abs(other.layer.range[0] - layer.range[0]) < 0.2) === i);
+  const first = { key: 'e0', state: 'running', holdout: {}, variants: [{ key: 'held', weight: 1 }, { key: 'open', weight: 2 }] };
+  const list = randomWorld(25, first).filter(({ layer }, i, all) => !layer || all.findIndex((other) => other.layer?.key === layer.key && Math.abs(other.layer.range[0] - layer.range[0]) < 0.2) === i);
   const kept = new Set(list.map(({ key }) => key)), world = worldOf(list), held = {};
   for (const e of list) {
     const { state, winner, ...definition } = e;
     if (e.prerequisites) definition.prerequisites = e.prerequisites = e.prerequisites.filter(({ experiment }) => kept.has(experiment));
     await must(server, 'POST', '/v1/experiments', definition);
     for (const step of { running: ['start'], paused: ['start', 'pause'], stopped: ['start', 'stop'] }[state] ?? [])
-      await must(server, 'POST', `/v1/experiments/${e.key}/${step}`, step === 'stop' ? { winner: winner ?? null, reason: 'test' } : undefined);
+      e.at = Date.parse((await must(server, 'POST', `/v1/experiments/${e.key}/${step}`, step === 'stop' ? { winner: winner ?? null, reason: 'test' } : undefined)).started_at);
   }
+  const exposed = Object.fromEntries(list.map(({ key }) => [key, {}])); // customer → variant
   for (let i = 0; i < 300; i++) {
     const customer = `c-${draw(150)}`, who = { customer, attributes: { country: pick(countries) }, held: held[customer] ?? {} };
     const track = chance(2);
@@ -185,7 +205,63 @@ test('decisions of a server are those of another evaluator', { timeout: 120_000 
     }
     if (!track) continue;
     held[customer] ??= {};
-    for (const is of assignments) if (is.in_experiment) held[customer][is.experiment] ??= is.variant;
+    for (const is of assignments) {
+      const e = world[is.experiment];
+      if (is.in_experiment) exposed[e.key][customer] = held[customer][e.key] ??= is.variant;
+      if (e.prerequisites?.length || !(is.in_experiment || is.exposes)) continue;
+      for (const holdout of holdoutsOf(world, e)) {
+        exposed[holdout.key][customer] = isHeld(holdout, customer) ? 'held' : 'open';
+        if (isHeld(holdout, customer)) break;
+      }
+    }
+  }
+  assert.equal(new Set(Object.values(exposed.e0)).size, 2, 'both variants of the holdout are exposed');
+  for (const e of list.filter(({ state }) => state !== 'draft')) {
+    const { experiment, health } = await must(server, 'GET', `/v1/experiments/${e.key}/results`);
+    for (const { key, exposed: count } of experiment.variants)
+      assert.equal(count, Object.values(exposed[e.key]).filter((variant) => variant === key).length, `${e.key} ${key}`);
+    assert.equal(health.find(({ id }) => id === 'crossovers').evidence.customers, 0, e.key);
+  }
+  assert.deepEqual(await server.stop(), [0, null]);
+  rmSync(folder, { recursive: true, force: true });
+});
+
+test('exposures of who is held out are of the holdout alone, once, and refused where they say nothing of it', async () => {
+  const server = await serve(folder, { options: ['--rate', '0'] });
+  const variants = [{ key: 'a' }, { key: 'b' }];
+  const start = async (definition) => {
+    await must(server, 'POST', '/v1/experiments', definition);
+    await must(server, 'POST', `/v1/experiments/${definition.key}/start`);
+  };
+  await start({ key: 'before', tags: ['x'], variants });
+  await start({ key: 'held-all', holdout: {}, variants: [{ key: 'out', weight: 1 }, { key: 'in', weight: 0 }] });
+  await start({ key: 'held-none', holdout: { tags: ['x'] }, variants: [{ key: 'out', weight: 0 }, { key: 'in', weight: 1 }] });
+  await start({ key: 'after', tags: ['x'], variants });
+  await start({ key: 'needing', variants, prerequisites: [{ experiment: 'after', variants: ['a'] }] });
+  const at = new Date(Date.now() + 1000).toISOString();
+  const events = ['before', 'after', 'needing'].map((experiment) => ({ id: experiment, type: 'exposure', customer: 'c', experiment, variant: 'b', at }));
+  assert.deepEqual(await must(server, 'POST', '/v1/events', events), { rejected: [{ index: 2, error: 'customer: is held out by "held-all"' }], accepted: 2, duplicates: 0 });
+  assert.equal((await must(server, 'POST', '/v1/events', events)).duplicates, 2);
+  const { units } = await must(server, 'GET', '/v1/customers/c');
+  assert.deepEqual(units.map(({ experiment, variant }) => [experiment, variant]).sort(), [['before', 'b'], ['held-all', 'out']]);
+  const { assignments } = await must(server, 'POST', '/v1/assign', { customer: 'c' });
+  assert.deepEqual(assignments.map(({ experiment, reason, exposes }) => [experiment, reason, exposes]), [['after', 'holdout', true],
+    ['before', 'assigned', undefined], ['held-all', 'assigned', undefined], ['held-none', 'assigned', undefined], ['needing', 'holdout', false]]);
+  // Ended, it holds nobody.
+  await must(server, 'POST', '/v1/experiments/held-all/stop', { reason: 'test' });
+  assert.equal((await must(server, 'POST', '/v1/assign', { customer: 'c', experiments: ['after'], track: true })).assignments[0].reason, 'assigned');
+  const now = (await must(server, 'GET', '/v1/customers/c')).units.map(({ experiment, variant }) => [experiment, variant]);
+  assert.deepEqual(now.filter(([experiment]) => experiment === 'held-none'), [['held-none', 'in']]);
+  for (const [key, body, message] of [['after', { tags: [] }, /no more/], ['held-none', { holdout: { tags: ['y'] } }, /new phase/]]) {
+    const { status, json } = await server.ask('PATCH', `/v1/experiments/${key}`, body, { 'If-Match': '*' });
+    assert.equal(status, 409);
+    assert.match(json.detail, message);
+  }
+  for (const step of ['pause', 'new-phase'])
+    assert.equal((await server.ask('POST', `/v1/experiments/held-none/${step}`)).status, 409);
+  for (const field of [{ audience: { a: 1 } }, { traffic: 0.5 }, { sticky: true }, { overrides: { c: 'a' } }, { layer: { key: 'l', range: [0, 1] } }, { holdout: { colour: 1 } }, { variants: [...variants, { key: 'c' }] }]) {
+    const { status } = await server.ask('POST', '/v1/experiments', { key: 'wrong', holdout: {}, variants, ...field });
+    assert.equal(status, 400, JSON.stringify(field));
   }
   assert.deepEqual(await server.stop(), [0, null]);
   rmSync(folder, { recursive: true, force: true });
