@@ -56,7 +56,7 @@ static bool in_audience(const struct assign_customer *customer, const struct exp
     if (!experiment->audience)
         return true;
     /* Copying the attributes costs several times the rest of the decision. */
-    if (!trace && !condition_reads(experiment->audience, "id"))
+    if (!trace && !experiment->audience_reads_id)
         return condition_matches(experiment->audience, attributes, NULL);
     json_t *seen = attributes ? json_copy((json_t *)(uintptr_t)attributes) : json_object();
     json_object_set_new(seen, "id", json_stringn(customer->id.ptr, customer->id.len));
@@ -279,6 +279,11 @@ static void write_bucket(double bucket, struct text *out)
 void assign_write(const struct experiment *experiment, struct assignment assignment,
                   struct text *out)
 {
+    static const char *const reasons[] = {
+#define REASON(name, word) ",\"reason\":\"" word "\",\"bucket\":",
+#include "core/assign.def"
+#undef REASON
+    };
     text_puts(out, "{\"experiment\":\"");
     text_puts(out, experiment->key);
     text_puts(out, "\",");
@@ -288,9 +293,7 @@ void assign_write(const struct experiment *experiment, struct assignment assignm
         struct slice said = experiment->variants[assignment.variant].said;
         text_add(out, said.ptr, said.len);
     }
-    text_puts(out, ",\"reason\":\"");
-    text_puts(out, assign_reason_word(assignment.reason));
-    text_puts(out, "\",\"bucket\":");
+    text_puts(out, reasons[assignment.reason]);
     write_bucket(assignment.bucket, out);
     text_puts(out,
               assignment.in_experiment ? ",\"in_experiment\":true" : ",\"in_experiment\":false");

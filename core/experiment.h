@@ -101,6 +101,7 @@ struct experiment {
     size_t tag_count;
     enum experiment_state state;
     struct condition *audience; /* NULL: everyone */
+    bool audience_reads_id;     /* it looks at the attribute "id", which is the customer's */
     double traffic;             /* (0, 1] */
     const char *layer_key;      /* NULL: in no layer */
     double layer_range[2];      /* within [0, 1], first below second */

@@ -189,6 +189,7 @@ static bool read_audience(struct experiment *e, json_t *whole, struct error *err
         return false;
     e->private->audience = json_deep_copy(audience);
     e->audience = condition_compile(e->private->audience, &place, err);
+    e->audience_reads_id = e->audience && condition_reads(e->audience, "id");
     return e->audience != NULL;
 }
 

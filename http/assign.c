@@ -12,6 +12,8 @@
 #include "http/response.h"
 #include "http/router.h"
 
+enum { ROOM = 1000 }; /* of most answers */
+
 struct question {
     const char *customer;
     json_t *attributes, *experiments;
@@ -151,6 +153,7 @@ static void answer(struct request *request, bool explain)
     }
     struct answers answers = {.exposures = NULL};
     text_init(&answers.text, SIZE_MAX / 2);
+    text_room(&answers.text, ROOM);
     if (!decide(request->uplift, &q, &answers, &err))
         respond_error(request, &err);
     else if (answers.exposures && !explain)
