@@ -41,6 +41,11 @@ double bucket_of(struct slice seed, struct slice value)
     return (double)(second % 10000) / 10000.0;
 }
 
+double bucket_of_version_1(struct slice seed, struct slice value)
+{
+    return (double)(add_text(add_text(fnv_basis, value), seed) % 1000) / 1000.0;
+}
+
 static bool weights_usable(size_t count, const double *weights)
 {
     double sum = 0;

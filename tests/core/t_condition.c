@@ -65,9 +65,12 @@ static double number_at(json_t *row, size_t i)
 
 static bool hash_holds(json_t *row)
 {
-    if (number_at(row, 2) != 2) /* our model hashes by version 2 only */
-        return true;
-    return bucket_of(text_at(row, 0), text_at(row, 1)) == number_at(row, 3);
+    struct slice seed = text_at(row, 0), value = text_at(row, 1);
+    double version = number_at(row, 2);
+    if (version != 1 && version != 2)
+        return json_is_null(json_array_get(row, 3));
+    return (version == 2 ? bucket_of(seed, value) : bucket_of_version_1(seed, value)) ==
+           number_at(row, 3);
 }
 
 static size_t read_weights(json_t *list, double out[64])
