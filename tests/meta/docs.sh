@@ -37,7 +37,7 @@ for command in $commands; do
     "$([ $status -eq 2 ] || echo "exit $status")"
 done
 
-pages=$(own_files doc/man -- '*.[18]')
+pages=$(own_files doc/man -- '*.[138]')
 tap_none "every man page is installed" \
   "$(for page in $pages; do
     grep -qE "%D%/${page#doc/}( |\$)" doc/Makefile.inc || echo "$page is not in doc/Makefile.inc"

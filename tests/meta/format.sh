@@ -15,7 +15,7 @@ done
 if [ -z "$tool" ]; then
   tap_skip "$sentence" "clang-format 14 is not installed"
 else
-  tap_none "$sentence" "$(own_files stats core http cli tests -- '*.c' '*.h' |
+  tap_none "$sentence" "$(own_files stats core client http cli tests -- '*.c' '*.h' |
     xargs -r "$tool" --style=file --dry-run 2>&1 | grep 'warning:' | cut -d: -f1 | sort | uniq -c)"
 fi
 tap_done

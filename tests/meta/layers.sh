@@ -15,15 +15,20 @@ tap_none "stats includes no JSON, LMDB, HTTP, clock or thread" \
   "$(includes_in stats '(jansson|lmdb|microhttpd|pthread|threads|stdatomic|time|sys/time|sodium|pcre2|zlib)\.h')"
 tap_none "core includes nothing of the layers above" "$(includes_in core '(http|cli|ui)/')"
 tap_none "http includes nothing of cli" "$(includes_in http 'cli/')"
+tap_none "nothing of the server includes the client" \
+  "$(for folder in stats core http cli; do includes_in $folder 'client/'; done)"
+tap_none "client includes nothing of the server but core" "$(includes_in client '(stats|http|cli|ui)/')"
+tap_none "only http and client include libcurl" \
+  "$(for folder in stats core cli; do includes_in $folder 'curl/'; done)"
 tap_none "only core/store*.c include lmdb.h" \
-  "$(for folder in stats core http cli; do includes_in $folder 'lmdb\.h'; done |
+  "$(for folder in stats core client http cli; do includes_in $folder 'lmdb\.h'; done |
     grep -vE '^core/store(_[a-z]+)?\.[ch]:')"
 tap_none "only http includes microhttpd.h" \
-  "$(for folder in stats core cli; do includes_in $folder 'microhttpd\.h'; done)"
+  "$(for folder in stats core client cli; do includes_in $folder 'microhttpd\.h'; done)"
 tap_none "includes of our own are written from the top folder" \
-  "$(own_files stats core http cli tests -- '*.c' '*.h' |
+  "$(own_files stats core client http cli tests -- '*.c' '*.h' |
     xargs -r grep -HnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' |
-    grep -vE '"(stats|core|http|cli|ui|tests)/')"
+    grep -vE '"(stats|core|client|http|cli|ui|tests)/')"
 tap_none "core uses no word of HTTP as an identifier" \
   "$(own_files core -- '*.c' '*.h' | xargs -r sh -c \
     '. "$UPLIFT_SRCDIR/tests/meta/lib.sh"; identifiers_of "$@"' identifiers |

@@ -5,9 +5,9 @@
 # of a size that can be read, and a place in the build.
 . "${UPLIFT_SRCDIR:?run by make check}/tests/meta/lib.sh"
 
-c_files=$(own_files stats core http cli tests -- '*.c' '*.h')
-product_files=$(own_files stats core http cli -- '*.c' '*.h')
-text_files=$(own_files stats core http cli ui tests doc -- \
+c_files=$(own_files stats core client http cli tests -- '*.c' '*.h')
+product_files=$(own_files stats core client http cli -- '*.c' '*.h')
+text_files=$(own_files stats core client http cli ui tests doc -- \
   '*.c' '*.h' '*.def' '*.mjs' '*.js' '*.css' '*.sh' '*.awk' '*.inc')
 
 # The functions below are called through for_each: shellcheck cannot see that.
@@ -64,7 +64,7 @@ licence() {
 }
 
 unlisted=
-for folder in stats core http cli; do
+for folder in stats core client http cli; do
   for file in $(own_files $folder -- '*.c' '*.h' '*.def'); do
     grep -qF "%D%/${file#"$folder"/}" $folder/Makefile.inc || unlisted="$unlisted$file
 "
@@ -86,7 +86,7 @@ tap_none "every test is in tests/Makefile.inc (else it never runs)" "$unlisted"
 
 # What holds for the whole of a layer has no source of its own.
 lonely=
-for file in $(own_files tests/stats tests/core tests/http tests/cli -- 't_*.c'); do
+for file in $(own_files tests/stats tests/core tests/client tests/http tests/cli -- 't_*.c'); do
   case $file in tests/stats/t_identities.c | tests/core/t_edges.c) continue ;; esac
   source=${file#tests/}
   source=$(dirname "$source")/$(basename "$source" .c | sed 's/^t_//').c
