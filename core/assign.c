@@ -212,8 +212,7 @@ static struct assignment hold_out(const struct assign_customer *customer,
 {
     size_t at = 0;
     const struct experiment *holdout;
-    if (!customer->catalog || customer->id.len == 0 ||
-        !(is.in_experiment || is.reason == ASSIGN_WINNER))
+    if (customer->id.len == 0 || !(is.in_experiment || is.reason == ASSIGN_WINNER))
         return is;
     while ((holdout = holdout_next(customer->catalog, experiment, &at)))
         if (held_out(customer, holdout, trace))
@@ -245,7 +244,9 @@ static struct assignment decide(const struct assign_customer *customer,
 {
     struct assignment is = walk(customer, experiment, trace, depth);
     is.exposes = is.in_experiment;
-    return hold_out(customer, experiment, is, trace);
+    if (customer->catalog && catalog_holdout_count(customer->catalog) > 0)
+        is = hold_out(customer, experiment, is, trace);
+    return is;
 }
 
 struct assignment assign_decide(const struct assign_customer *customer,
