@@ -196,7 +196,6 @@ json_t *growthbook_evaluate(struct uplift *uplift, json_t *question, struct erro
 
 struct batch {
     const struct catalog *catalog;
-    int64_t now;
     const char *prefix;
     json_t *customers; /* by who is said to be there: of the exposures in the body */
     json_t *events, *places;
@@ -295,9 +294,9 @@ static json_t *outcome_of(const struct batch *batch, const json_t *item, size_t 
             customer = NULL;
     }
     snprintf(id, sizeof id, "%s:%zu", batch->prefix, place);
-    return json_pack("{s:s, s:O*, s:O*, s:O*, s:I, s:s}", "type", "outcome", "name",
+    return json_pack("{s:s, s:O*, s:O*, s:O*, s:s}", "type", "outcome", "name",
                      json_object_get(item, "event_name"), "customer", customer, "value",
-                     value_in(properties_of(item)), "at", (json_int_t)batch->now, "id", id);
+                     value_in(properties_of(item)), "id", id);
 }
 
 static void find_customers(const struct batch *batch, json_t *list)
@@ -315,15 +314,15 @@ static void find_customers(const struct batch *batch, json_t *list)
     }
 }
 
-json_t *growthbook_events(const struct catalog *catalog, json_t *body, int64_t now,
-                          const char *prefix, json_t **places, struct error *err)
+json_t *growthbook_events(const struct catalog *catalog, json_t *body, const char *prefix,
+                          json_t **places, struct error *err)
 {
     if (!json_is_array(body) && !json_is_object(body)) {
         error_set(err, ERROR_INVALID, NULL, "must be an array of events");
         return NULL;
     }
     json_t *list = json_is_array(body) ? json_incref(body) : json_pack("[O]", body), *item;
-    struct batch batch = {catalog, now, prefix, json_object(), json_array(), json_array()};
+    struct batch batch = {catalog, prefix, json_object(), json_array(), json_array()};
     size_t i;
     find_customers(&batch, list);
     json_array_foreach(list, i, item)

@@ -23,15 +23,16 @@ json_t *growthbook_evaluate(struct uplift *uplift, json_t *question, struct erro
  * Viewed" is an exposure of the customer `hashValue`; "Feature Evaluated" is left out; any other
  * name is an outcome with the property `value`, or else `revenue`, where that is a number.
  *
- * They have neither time nor id. An exposure is given an id by which the same customer, experiment,
- * phase and variant is a duplicate for as long as ids without a time are known. An outcome gets
- * `now` (ms) and an id made of `prefix` and its place: two equal purchases are two.
+ * They have neither time nor id: they happen when they arrive, an exposure with the outcomes that
+ * came with it. An exposure is given an id by which the same customer, experiment, phase and
+ * variant is a duplicate for as long as ids without a time are known. An outcome gets one made of
+ * `prefix`, which no other body may have, and its place: two equal purchases are two.
  *
  * An outcome's customer is the `hashValue` of an exposure in the same body with the same device_id
  * and user_id, or else device_id, which SDKs set from the attributes device_id, anonymous_id or id,
  * or else user_id. *places gets the place of each in `body`. New references; NULL with *err where
  * the body is neither an array nor an object. */
-json_t *growthbook_events(const struct catalog *catalog, json_t *body, int64_t now,
-                          const char *prefix, json_t **places, struct error *err);
+json_t *growthbook_events(const struct catalog *catalog, json_t *body, const char *prefix,
+                          json_t **places, struct error *err);
 
 #endif

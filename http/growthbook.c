@@ -96,9 +96,7 @@ static json_t *read_events(struct request *request, json_t **places, struct erro
     json_t *body = request_json(request, false, err);
     snprintf(prefix, sizeof prefix, "track:%s", request->unique);
     struct catalog *catalog = catalog_acquire(&request->uplift->catalog);
-    json_t *events =
-        body ? growthbook_events(catalog, body, uplift_now(request->uplift), prefix, places, err)
-             : NULL;
+    json_t *events = body ? growthbook_events(catalog, body, prefix, places, err) : NULL;
     catalog_release(&request->uplift->catalog, catalog);
     json_decref(body);
     return events;

@@ -51,3 +51,53 @@ export async function elsewhere(script) {
   await new Promise((done) => pages.listen(0, '127.0.0.1', done));
   return { url: `http://127.0.0.1:${pages.address().port}/`, close: () => new Promise((done) => { pages.close(done); pages.closeAllConnections(); }) };
 }
+
+// An EventSource for SDKs in Node, which has none of its own yet: what the standard says of named
+// events, ids and coming back after a second.
+export class EventSource {
+  constructor(url) {
+    this.url = url;
+    this.readyState = 0;
+    this.listeners = {};
+    this.stop = new AbortController();
+    this.run();
+  }
+
+  addEventListener(type, listener) { (this.listeners[type] ??= []).push(listener); }
+
+  emit(type, event) { this[`on${type}`]?.(event); for (const listener of this.listeners[type] ?? []) listener({ type, ...event }); }
+
+  close() { this.readyState = 2; this.stop.abort(); }
+
+  async run() {
+    while (this.readyState !== 2) {
+      try {
+        const answer = await fetch(this.url, { signal: this.stop.signal, headers: this.lastId ? { 'Last-Event-ID': this.lastId } : {} });
+        if (answer.status !== 200) { this.readyState = 2; this.emit('error', {}); return; }
+        this.readyState = 1;
+        this.emit('open', {});
+        await this.read(answer.body);
+      } catch { /* closed, or the connection is gone */ }
+      if (this.readyState === 2) return;
+      this.readyState = 0;
+      this.emit('error', {});
+      await new Promise((resolve) => setTimeout(resolve, 1000).unref());
+    }
+  }
+
+  async read(body) {
+    let text = '';
+    const decoder = new TextDecoder();
+    for await (const part of body) {
+      text += decoder.decode(part, { stream: true });
+      const events = text.split('\n\n');
+      text = events.pop();
+      for (const event of events) {
+        const lines = event.split('\n').filter((line) => !line.startsWith(':')).map((line) => /^([^:]*):? ?(.*)$/s.exec(line).slice(1));
+        const all = (name) => lines.filter(([field]) => field === name).map(([, value]) => value);
+        this.lastId = all('id').at(-1) ?? this.lastId;
+        if (all('data').length) this.emit(all('event').at(-1) ?? 'message', { data: all('data').join('\n'), lastEventId: this.lastId });
+      }
+    }
+  }
+}

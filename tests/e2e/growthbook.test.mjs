@@ -213,6 +213,9 @@ test('what the tracking plugin sends is counted: exposures once, outcomes each',
   assert.deepEqual(await of('t5'), [2]);
   for (const id of ['dev-6', 'U7'])
     assert.equal((await of(id)).length, 1, id);
+  // An outcome that came with its exposure is not from before it.
+  const [buy] = (await admin('GET', '/v1/experiments/exp/results')).metrics;
+  assert.deepEqual(buy.arms.map((row) => row.mean * row.n), [2, 1]);
   const [exposure] = (await admin('GET', '/v1/customers/t1')).events.filter((event) => event.type === 'exposure');
   assert.deepEqual(exposure.attributes, { country: 'DE' });
 });
