@@ -39,6 +39,8 @@ static bool in_layer(const struct assign_customer *customer, const struct experi
 {
     if (!experiment->layer_key)
         return true;
+    if (customer->id.len == 0)
+        return false;
     double n = bucket_of(slice_of(experiment->layer_key), customer->id);
     struct range range = {experiment->layer_range[0], experiment->layer_range[1]};
     bool in = bucket_in(n, range);
@@ -129,6 +131,8 @@ static struct assignment choose(const struct assign_customer *customer,
                                 const struct experiment *experiment, json_t *trace)
 {
     const struct range *ranges = experiment->ranges;
+    if (customer->id.len == 0)
+        return settle(ASSIGN_NOT_IN_TRAFFIC, 0);
     double n = bucket_of(slice_of(experiment->seed), customer->id);
     int variant = bucket_choose(n, ranges, experiment->variant_count);
     if (trace) {
@@ -184,6 +188,9 @@ static struct assignment decide_running(const struct assign_customer *customer,
         return settle(ASSIGN_PREREQUISITE, 0);
     if (!in_layer(customer, experiment, trace))
         return settle(ASSIGN_NOT_IN_LAYER, 0);
+    int forced = customer->forced ? customer->forced(customer->asked, experiment) : -1;
+    if (forced >= 0)
+        return settle(ASSIGN_FORCED, forced);
     int held = holds(customer, experiment, trace);
     if (held >= 0)
         return stay(customer, experiment, held);

@@ -69,37 +69,19 @@ static long variation_in_url(const char *url, const char *key)
     return -1;
 }
 
-/* Whether the variant is forced, which it is only where rules before the experiment, and its layer,
- * leave it to the experiment. */
-static bool forced(const struct question *q, const struct experiment *experiment,
-                   struct assignment *is)
+/* By the address, else by the application, where a number that is no variant's gives the control.
+ * For assign_customer. */
+static int forced(const void *asked, const struct experiment *experiment)
 {
-    bool open = is->reason == ASSIGN_ASSIGNED || is->reason == ASSIGN_STICKY ||
-                is->reason == ASSIGN_NOT_IN_AUDIENCE || is->reason == ASSIGN_NOT_IN_TRAFFIC;
-    if (experiment->state != EXPERIMENT_RUNNING || !open)
-        return false;
+    const struct question *q = asked;
     long count = (long)experiment->variant_count;
     long by_url = variation_in_url(q->url, experiment->key);
+    if (by_url >= 0 && by_url < count)
+        return (int)by_url;
     json_t *given = json_object_get(q->forced_variations, experiment->key);
-    bool in_url = by_url >= 0 && by_url < count;
-    if (!in_url && !given)
-        return false;
-    double index = in_url ? (double)by_url : json_number_value(given);
-    bool known = in_url || (json_is_number(given) && index >= 0 && index < (double)count &&
-                            index == (double)(long)index);
-    *is = (struct assignment){.variant = known ? (int)index : 0, .bucket = -1};
-    return true;
-}
-
-/* Without a customer there is no bucket: the control, outside of the experiment. */
-static struct assignment decide(const struct question *q, const struct decider *decider,
-                                const struct experiment *experiment)
-{
-    struct assignment is = assign_decide(&decider->customer, experiment, NULL);
-    if (forced(q, experiment, &is) || q->customer.len > 0 ||
-        experiment->state != EXPERIMENT_RUNNING)
-        return is;
-    return (struct assignment){.variant = 0, .reason = ASSIGN_NOT_IN_TRAFFIC, .bucket = -1};
+    double index = json_number_value(given);
+    bool known = index >= 0 && index < (double)count && index == (double)(long)index;
+    return given ? (known ? (int)index : 0) : -1;
 }
 
 /* What the SDK gives to the application's callback, and its plugin sends to /track. */
@@ -146,8 +128,9 @@ static json_t *decide_all(const struct question *q, const struct decider *decide
     for (i = 0; i < catalog_experiment_count(catalog); i++) {
         const struct experiment *experiment = catalog_experiment_at(catalog, i);
         if (experiment_decides(experiment))
-            json_object_set_new(features, experiment->key,
-                                feature_of(q, experiment, decide(q, decider, experiment)));
+            json_object_set_new(
+                features, experiment->key,
+                feature_of(q, experiment, assign_decide(&decider->customer, experiment, NULL)));
     }
     json_array_foreach(q->forced_features, i, pair)
     {
@@ -183,6 +166,8 @@ json_t *growthbook_evaluate(struct uplift *uplift, json_t *question, struct erro
     if (ok) {
         struct slice id = {q.customer.ptr ? q.customer.ptr : "", q.customer.len};
         ok = decider_begin(&decider, uplift, id, q.attributes, false, err);
+        decider.customer.forced = forced;
+        decider.customer.asked = &q;
         answer = ok ? with_date(decider.catalog, decide_all(&q, &decider)) : NULL;
         ok = decider_end(&decider, err) && ok;
     }

@@ -115,13 +115,13 @@ static const struct said {
     const char *reason;
     bool names_variant;
 } said_of[] = {
-    [ASSIGN_ASSIGNED] = {"SPLIT", true},          [ASSIGN_STICKY] = {"SPLIT", true},
-    [ASSIGN_CONSENT] = {"DEFAULT", false},        [ASSIGN_OVERRIDE] = {"TARGETING_MATCH", true},
-    [ASSIGN_NOT_RUNNING] = {"DISABLED", false},   [ASSIGN_PAUSED] = {"DISABLED", false},
-    [ASSIGN_STOPPED] = {"DISABLED", false},       [ASSIGN_WINNER] = {"TARGETING_MATCH", true},
-    [ASSIGN_HOLDOUT] = {"DEFAULT", false},        [ASSIGN_PREREQUISITE] = {"DEFAULT", false},
-    [ASSIGN_NOT_IN_LAYER] = {"DEFAULT", false},   [ASSIGN_NOT_IN_AUDIENCE] = {"DEFAULT", false},
-    [ASSIGN_NOT_IN_TRAFFIC] = {"DEFAULT", false},
+    [ASSIGN_ASSIGNED] = {"SPLIT", true},           [ASSIGN_STICKY] = {"SPLIT", true},
+    [ASSIGN_CONSENT] = {"DEFAULT", false},         [ASSIGN_OVERRIDE] = {"TARGETING_MATCH", true},
+    [ASSIGN_NOT_RUNNING] = {"DISABLED", false},    [ASSIGN_PAUSED] = {"DISABLED", false},
+    [ASSIGN_STOPPED] = {"DISABLED", false},        [ASSIGN_WINNER] = {"TARGETING_MATCH", true},
+    [ASSIGN_HOLDOUT] = {"DEFAULT", false},         [ASSIGN_PREREQUISITE] = {"DEFAULT", false},
+    [ASSIGN_FORCED] = {"TARGETING_MATCH", true},   [ASSIGN_NOT_IN_LAYER] = {"DEFAULT", false},
+    [ASSIGN_NOT_IN_AUDIENCE] = {"DEFAULT", false}, [ASSIGN_NOT_IN_TRAFFIC] = {"DEFAULT", false},
 };
 
 /* How many reasons there are: a new one does not compile until it stands in the table. */

@@ -50,6 +50,11 @@ const definitions = [
   [{ key: 'stopped', variants: two(1, 2) }, ['stop', { reason: 'r' }]],
   [{ key: 'won', variants: two(1, 2), overrides: { 'c-1': 'a' } }, ['stop', { winner: 'b', reason: 'r' }]],
   [{ key: 'won-there', audience: { country: 'DE' }, layer: { key: 'shared-2', range: [0, 0.1] }, variants: two(1, 2) }, ['stop', { winner: 'b', reason: 'r' }]],
+  [{ key: 'child', prerequisites: [{ experiment: 'plain', variants: ['b'] }], audience: { country: { $ne: 'US' } }, variants: two(1, 2) }],
+  [{ key: 'of-objects', prerequisites: [{ experiment: 'audience', variants: ['b'] }, { experiment: 'odd-weights', variants: ['a', 'c'] }], layer: { key: 'shared-3', range: [0.2, 1] }, overrides: { 'c-7': 'b' }, variants: two('p', 'q') }],
+  [{ key: 'grandchild', prerequisites: [{ experiment: 'child', variants: ['a'] }, { experiment: 'won-there', variants: ['b'] }], variants: two(false, true) }],
+  [{ key: 'child-won', prerequisites: [{ experiment: 'plain', variants: ['b'] }], variants: two(1, 2) }, ['stop', { winner: 'b', reason: 'r' }]],
+  [{ key: 'child-of-control', prerequisites: [{ experiment: 'overridden', variants: ['a', 'b'] }], variants: two(1, 2) }, ['stop', { winner: 'b', reason: 'r' }]],
   [{ key: 'archived', variants: two(1, 2) }, ['stop', { reason: 'r' }], ['archive']],
 ];
 const unknown = ['draft', 'archived'];
@@ -137,7 +142,8 @@ test('SDK, POST /v1/assign and POST /api/eval agree on every customer, variant a
   });
   t.diagnostic(`${Object.keys(seen).length} kinds of decisions`);
   for (const kind of ['no-values g assigned', 'odd-weights a not-in-traffic', 'lopsided c assigned', 'audience a not-in-audience', 'audience b assigned', 'conditions b assigned', 'conditions a not-in-audience', 'missing b assigned',
-    'layer-low a not-in-layer', 'layer-high b override', 'layer-high b assigned', 'overridden c override', 'phased y assigned', 'factors list-none assigned', 'paused a paused', 'resumed b assigned', 'stopped a stopped', 'won b winner', 'won-there b winner', 'won-there a not-in-audience'])
+    'layer-low a not-in-layer', 'layer-high b override', 'layer-high b assigned', 'overridden c override', 'phased y assigned', 'factors list-none assigned', 'paused a paused', 'resumed b assigned', 'stopped a stopped', 'won b winner', 'won-there b winner', 'won-there a not-in-audience',
+    'child b assigned', 'child a prerequisite', 'of-objects b assigned', 'of-objects a prerequisite', 'grandchild b assigned', 'grandchild a prerequisite', 'child-won b winner', 'child-won a prerequisite', 'child-of-control b winner'])
     assert.ok(seen[kind] > 0, `${kind} was never met`);
   assert.ok(!seen['lopsided b assigned']);
   client.destroy();
