@@ -396,8 +396,8 @@ struct held {
 
 const char *uplift_client_reason_word(enum uplift_client_reason reason)
 {
-    static const char *const words[] = {"assigned", "forced",  "default",    "prerequisite",
-                                        "cyclic",   "unknown", "unavailable"};
+    static const char *const words[] = {"assigned",     "forced", "held-out", "default",
+                                        "prerequisite", "cyclic", "unknown",  "unavailable"};
     return (size_t)reason < sizeof words / sizeof *words ? words[reason] : "unavailable";
 }
 
@@ -471,9 +471,9 @@ enum uplift_client_code uplift_client_decide(uplift_client *client, const char *
             .variant = result->variant,
             .index = result->index,
             .value = result->value->text,
-            .reason = reason_of(result->source),
-            .in_experiment = result->in_experiment,
-            .bucket = result->bucket,
+            .reason = result->held_out ? UPLIFT_CLIENT_HELD_OUT : reason_of(result->source),
+            .in_experiment = result->in_experiment && !result->held_out,
+            .bucket = result->held_out ? -1 : result->bucket,
             .held = held,
         };
     }

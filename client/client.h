@@ -131,6 +131,7 @@ UPLIFT_CLIENT_API enum uplift_client_code uplift_client_payload(uplift_client *c
 enum uplift_client_reason {
     UPLIFT_CLIENT_ASSIGNED,     /* by the customer's bucket */
     UPLIFT_CLIENT_FORCED,       /* by a rule: an override, or the winner */
+    UPLIFT_CLIENT_HELD_OUT,     /* by a holdout: the control */
     UPLIFT_CLIENT_DEFAULT,      /* no rule was for this customer, or the experiment is at rest */
     UPLIFT_CLIENT_PREREQUISITE, /* another experiment had to come out otherwise */
     UPLIFT_CLIENT_CYCLIC,       /* the experiment depends on itself */
@@ -147,9 +148,10 @@ struct uplift_client_decision {
     int index;           /* of the variant, the control is 0; -1 where there is none */
     const char *value;   /* JSON: "true", "\"green\"", "{…}"; "null" without any. Never NULL */
     enum uplift_client_reason reason;
-    bool in_experiment; /* an exposure counts */
-    double bucket;      /* 0 to 0.9999; -1 where none was computed */
-    void *held;         /* the client's own */
+    bool
+        in_experiment; /* an exposure counts; one who is held out is exposed to the holdout alone */
+    double bucket;     /* 0 to 0.9999; -1 where none was computed */
+    void *held;        /* the client's own */
 };
 
 /* Decides. `attributes` is a JSON object or NULL; "id" in it is the customer, whatever it says.

@@ -127,6 +127,19 @@ static void settle(struct feature_result *result, enum feature_source source,
     result->index = index;
 }
 
+static void settle_chosen(struct feature_result *result, const struct ruleset_feature *feature,
+                          const struct ruleset_rule *rule, int chosen)
+{
+    const struct ruleset_variation *variation = &rule->variations[chosen];
+    result->in_experiment = true;
+    result->held_out = rule->holds_out;
+    if (rule->holds_out && variation->stands_for >= 0)
+        settle(result, FEATURE_EXPERIMENT, &variation->value,
+               feature->experiment->variations[variation->stands_for].key, variation->stands_for);
+    else
+        settle(result, FEATURE_EXPERIMENT, &variation->value, variation->key, chosen);
+}
+
 static struct feature_result decide(struct deciding *d, const char *key,
                                     const struct pending *outer);
 
@@ -153,8 +166,9 @@ static enum parents check_parents(struct deciding *d, const struct ruleset_rule 
 }
 
 /* Whether the rule yields something; it is then in the result. */
-static bool try_rule(struct deciding *d, const struct ruleset_rule *rule,
-                     const struct pending *here, struct feature_result *result)
+static bool try_rule(struct deciding *d, const struct ruleset_feature *feature,
+                     const struct ruleset_rule *rule, const struct pending *here,
+                     struct feature_result *result)
 {
     enum parents parents = check_parents(d, rule, here);
     if (parents == PARENTS_CYCLE || parents == PARENTS_GATE) {
@@ -168,17 +182,20 @@ static bool try_rule(struct deciding *d, const struct ruleset_rule *rule,
         if (!passes_condition(d, rule) || !in_rollout(d, rule))
             return false;
         settle(result, FEATURE_FORCE, &rule->value, rule->forced_variant, rule->forced);
+        result->held_out = rule->holds_out;
         return true;
     }
-    int chosen = choose(d, rule, &result->bucket);
+    double bucket = -1;
+    int chosen = choose(d, rule, &bucket);
+    if (!rule->holds_out)
+        result->bucket = bucket;
     if (chosen < 0)
         return false;
     expose(result, rule, chosen);
     if (rule->variations[chosen].passes)
         return false;
-    result->in_experiment = true;
-    settle(result, FEATURE_EXPERIMENT, &rule->variations[chosen].value,
-           rule->variations[chosen].key, chosen);
+    settle_chosen(result, feature, rule, chosen);
+    result->bucket = bucket;
     return true;
 }
 
@@ -204,7 +221,7 @@ static struct feature_result decide(struct deciding *d, const char *key,
     if (!feature)
         return result;
     for (size_t i = 0; i < feature->rule_count; i++)
-        if (try_rule(d, &feature->rules[i], &here, &result))
+        if (try_rule(d, feature, &feature->rules[i], &here, &result))
             return result;
     settle(&result, FEATURE_DEFAULT, &feature->value,
            feature->forced < 0 ? NULL : feature->experiment->variations[feature->forced].key,

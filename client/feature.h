@@ -51,7 +51,8 @@ struct feature_result {
     const struct feature_value *value;
     const char *variant; /* key, or NULL */
     int index;           /* -1 without a variant */
-    bool in_experiment;
+    bool in_experiment;  /* of a holdout too, as the SDKs say */
+    bool held_out; /* by a holdout: `variant` is what the experiment's would be, the control */
     double bucket; /* -1 where none was computed */
     /* The experiment that decided, last, after those that only let pass (holdouts). */
     struct feature_exposure exposures[FEATURE_PASSED_MAX];

@@ -315,7 +315,7 @@ static int variation_of(const struct ruleset_rule *experiment, const struct feat
     return found;
 }
 
-static bool passes_only(const struct ruleset_rule *rule)
+static bool lets_pass(const struct ruleset_rule *rule)
 {
     for (size_t i = 0; i < rule->variation_count; i++)
         if (rule->variations[i].passes)
@@ -323,21 +323,25 @@ static bool passes_only(const struct ruleset_rule *rule)
     return false;
 }
 
-/* The server's rules say in their ids what they force: KEY:override:VARIANT, KEY:winner:VARIANT. */
-static const char *variant_in(const char *id, const char *key)
+/* The server's rules say in their ids what they force: KEY:override:VARIANT, KEY:winner:VARIANT,
+ * and KEY:HOLDOUT:VARIANT. */
+static const char *variant_in(const char *id, const char *key, bool *holds_out)
 {
     size_t len = strlen(key);
-    if (!id || strncmp(id, key, len) != 0)
+    if (!id || strncmp(id, key, len) != 0 || id[len] != ':')
         return NULL;
-    if (strncmp(id + len, ":override:", 10) == 0)
-        return id + len + 10;
-    return strncmp(id + len, ":winner:", 8) == 0 ? id + len + 8 : NULL;
+    const char *word = id + len + 1, *colon = strchr(word, ':');
+    if (!colon)
+        return NULL;
+    struct slice said = {word, (size_t)(colon - word)};
+    *holds_out = !slice_is(said, "override") && !slice_is(said, "winner");
+    return colon + 1;
 }
 
 static void name_forced(const struct ruleset_feature *feature, struct ruleset_rule *rule)
 {
     const struct ruleset_rule *experiment = feature->experiment;
-    rule->forced_variant = variant_in(rule->forced_variant, feature->key);
+    rule->forced_variant = variant_in(rule->forced_variant, feature->key, &rule->holds_out);
     if (!rule->forced_variant) {
         rule->forced = variation_of(experiment, &rule->value);
         if (rule->forced >= 0)
@@ -349,16 +353,31 @@ static void name_forced(const struct ruleset_feature *feature, struct ruleset_ru
             rule->forced = (int)i;
 }
 
+/* Who is held out gets the value of a variant, the first that has it: the control. */
+static void name_held(const struct ruleset_rule *experiment, struct ruleset_rule *holdout)
+{
+    holdout->holds_out = true;
+    for (size_t i = 0; i < holdout->variation_count; i++) {
+        struct ruleset_variation *variation = &holdout->variations[i];
+        variation->stands_for = -1;
+        for (size_t k = experiment ? experiment->variation_count : 0; k-- > 0;)
+            if (json_equal(experiment->variations[k].value.json, variation->value.json))
+                variation->stands_for = (int)k;
+    }
+}
+
 /* Which variants are meant where a value alone is given. */
 static void name_values(struct ruleset_feature *feature)
 {
     for (size_t i = 0; i < feature->rule_count; i++)
-        if (feature->rules[i].variation_count && !passes_only(&feature->rules[i]))
+        if (feature->rules[i].variation_count && !lets_pass(&feature->rules[i]))
             feature->experiment = &feature->rules[i];
     feature->forced = variation_of(feature->experiment, &feature->value);
     for (size_t i = 0; i < feature->rule_count; i++)
         if (feature->rules[i].forces)
             name_forced(feature, &feature->rules[i]);
+        else if (lets_pass(&feature->rules[i]))
+            name_held(feature->experiment, &feature->rules[i]);
 }
 
 static bool read_feature(struct ruleset *ruleset, const char *key, json_t *json,

@@ -23,7 +23,8 @@ struct ruleset_parent {
 struct ruleset_variation {
     const char *key; /* of its meta, else its index */
     struct feature_value value;
-    bool passes; /* the rules after it go on */
+    bool passes;    /* the rules after it go on */
+    int stands_for; /* of a holdout: the variation of the feature's experiment, or -1 */
 };
 
 struct ruleset_rule {
@@ -41,6 +42,7 @@ struct ruleset_rule {
     double coverage;
     const char *forced_variant; /* key of the variant that is meant, or NULL … */
     int forced;                 /* … and its index, or -1 */
+    bool holds_out;             /* the customers whom it is for, or who are not let pass */
     /* An experiment, where there are variations. */
     const char *key;
     struct ruleset_variation *variations;

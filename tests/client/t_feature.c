@@ -239,6 +239,33 @@ static void test_feature__a_holdout_is_exposed_to_also_where_it_lets_pass(void *
     ruleset_unref(&ruleset);
 }
 
+static void test_feature__who_is_held_out_gets_the_control(void **state)
+{
+    (void)state;
+    struct ruleset *ruleset;
+    struct feature_result result =
+        by(&ruleset,
+           "{'f':{'defaultValue':5,'rules':[{'key':'hold','variations':[5,5],'ranges':[[0,1],[1,1]]"
+           ",'hashVersion':2,'meta':[{'key':'held'},{'key':'open','passthrough':true}]},{'key':'f',"
+           "'variations':[5,6],'meta':[{'key':'a'},{'key':'b'}],'hashVersion':2}]}}",
+           "f", "{\"id\":\"q\"}");
+    assert_true(result.held_out);
+    assert_string_equal(result.variant, "a");
+    assert_int_equal(result.index, 0);
+    assert_int_equal(result.exposure_count, 1);
+    assert_string_equal(result.exposures[0].experiment, "hold");
+    assert_string_equal(result.exposures[0].variant, "held");
+    ruleset_unref(&ruleset);
+    result = by(&ruleset,
+                "{'f':{'defaultValue':6,'rules':[{'id':'f:hold:a','force':5},{'variations':[5,5],"
+                "'meta':[{'key':'a'},{'key':'b'}]}]}}",
+                "f", "{\"id\":\"q\"}");
+    assert_true(result.held_out);
+    assert_string_equal(result.variant, "a");
+    assert_int_equal(result.exposure_count, 0);
+    ruleset_unref(&ruleset);
+}
+
 /* Each feature asks the next one twice: without a bound 2^40 decisions. */
 static void test_feature__no_payload_makes_a_decision_run_away(void **state)
 {
@@ -298,6 +325,7 @@ int main(void)
         cmocka_unit_test(test_feature__a_forced_variant_is_told_by_the_rules_id),
         cmocka_unit_test(test_feature__a_value_of_two_variants_names_neither),
         cmocka_unit_test(test_feature__a_holdout_is_exposed_to_also_where_it_lets_pass),
+        cmocka_unit_test(test_feature__who_is_held_out_gets_the_control),
         cmocka_unit_test(test_feature__no_payload_makes_a_decision_run_away),
         cmocka_unit_test(test_feature__a_wrong_payload_is_refused_with_its_place),
     };
