@@ -132,7 +132,7 @@ static struct assignment choose(const struct assign_customer *customer,
 {
     const struct range *ranges = experiment->ranges;
     if (customer->id.len == 0)
-        return settle(ASSIGN_NOT_IN_TRAFFIC, 0);
+        return settle(ASSIGN_NOT_IN_TRAFFIC, experiment->holdout ? HOLDOUT_OPEN : 0);
     double n = bucket_of(slice_of(experiment->seed), customer->id);
     int variant = bucket_choose(n, ranges, experiment->variant_count);
     if (trace) {
@@ -188,9 +188,6 @@ static struct assignment decide_running(const struct assign_customer *customer,
         return settle(ASSIGN_PREREQUISITE, 0);
     if (!in_layer(customer, experiment, trace))
         return settle(ASSIGN_NOT_IN_LAYER, 0);
-    int forced = customer->forced ? customer->forced(customer->asked, experiment) : -1;
-    if (forced >= 0)
-        return settle(ASSIGN_FORCED, forced);
     int held = holds(customer, experiment, trace);
     if (held >= 0)
         return stay(customer, experiment, held);
@@ -246,6 +243,13 @@ static struct assignment walk(const struct assign_customer *customer,
     return decide_running(customer, experiment, trace, depth);
 }
 
+/* Whether nothing that SDKs ask before the experiment itself has decided. */
+static bool leaves_open(struct assignment is)
+{
+    return is.reason == ASSIGN_ASSIGNED || is.reason == ASSIGN_STICKY ||
+           is.reason == ASSIGN_NOT_IN_AUDIENCE || is.reason == ASSIGN_NOT_IN_TRAFFIC;
+}
+
 static struct assignment decide(const struct assign_customer *customer,
                                 const struct experiment *experiment, json_t *trace, int depth)
 {
@@ -253,7 +257,9 @@ static struct assignment decide(const struct assign_customer *customer,
     is.exposes = is.in_experiment;
     if (customer->catalog && catalog_holdout_count(customer->catalog) > 0)
         is = hold_out(customer, experiment, is, trace);
-    return is;
+    int forced =
+        customer->forced && leaves_open(is) ? customer->forced(customer->asked, experiment) : -1;
+    return forced >= 0 ? settle(ASSIGN_FORCED, forced) : is;
 }
 
 struct assignment assign_decide(const struct assign_customer *customer,

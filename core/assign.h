@@ -6,13 +6,12 @@
  * open application begins with decider.h.
  *
  * Steps, in the order in which an SDK takes them: state · consent · override · prerequisites ·
- * layer · forced · sticky · audience · traffic and bucket. Who does not consent to running
- * experiments gets the control. Draft and archived experiments decide nothing. Paused: everyone
- * gets the control, overrides or not. Stopped: everyone in the audience who has the prerequisites
- * gets the winner's value, else the control's. Who does not have them gets the control
- * (prerequisite.h tells what meets them). Who then is in, or gets a winner, and is held out by a
- * holdout (holdout.h), gets the control. Holdouts decide too, but asking exposes nobody to them:
- * nobody is in them.
+ * layer · sticky · audience · traffic and bucket. Who does not consent to running experiments gets
+ * the control. Draft and archived experiments decide nothing. Paused: everyone gets the control,
+ * overrides or not. Stopped: everyone in the audience who has the prerequisites gets the winner's
+ * value, else the control's. Who does not have them gets the control (prerequisite.h tells what
+ * meets them). Who then is in, or gets a winner, and is held out by a holdout (holdout.h), gets the
+ * control. Holdouts decide too, but asking exposes nobody to them: nobody is in them.
  *
  * Sticky experiments: who was exposed already keeps the variant of the first exposure, whatever
  * became of weights, traffic, and whether the audience still has them; a variant that no bucket
@@ -55,7 +54,7 @@ struct assign_customer {
     int (*held)(void *data, const struct experiment *experiment);
     void *data;
     /* The index of the variant that who asks wants to see without being in the experiment, or -1.
-     * Asked where prerequisites and layer let the customer in. NULL: nobody asks for one. */
+     * Asked where no override, prerequisite, layer or holdout decides. NULL: nobody asks. */
     int (*forced)(const void *asked, const struct experiment *experiment);
     const void *asked;
 };

@@ -149,6 +149,29 @@ test('SDK, POST /v1/assign and POST /api/eval agree on every customer, variant a
   client.destroy();
 });
 
+test('who is held out is so here and there, also where a variant is forced or there is no id', async () => {
+  await admin('POST', '/v1/experiments', { key: 'held', holdout: { tags: ['held'] }, variants: [{ key: 'held-out', weight: 0.3 }, { key: 'open', weight: 0.7 }] });
+  await step('held', 'start');
+  await admin('POST', '/v1/experiments', { key: 'covered', tags: ['held'], audience: { country: 'DE' }, variants: two(1, 2) });
+  await step('covered', 'start');
+  let forcedAway = 0;
+  for (const attributes of [{ country: 'DE' }, ...customers.slice(0, 300)])
+    for (const forcedVariations of [{}, { covered: 1 }]) {
+      const gb = new GrowthBook({ apiHost, clientKey, attributes, forcedVariations });
+      await gb.init({ skipCache: true, streaming: false });
+      const { features } = await (await fetch(`${apiHost}/api/eval/${clientKey}`, { method: 'POST', body: JSON.stringify({ attributes, forcedVariations }) })).json();
+      for (const key of ['held', 'covered'])
+        same(features[key].rules?.[0].force ?? features[key].defaultValue, gb.getFeatureValue(key, null), () => `${key} for ${JSON.stringify(attributes)}`);
+      forcedAway += Number(forcedVariations.covered === 1 && gb.getFeatureValue('covered', null) === 1);
+      gb.destroy();
+    }
+  assert.ok(forcedAway > 0);
+  for (const key of ['covered', 'held']) {
+    await step(key, 'stop', { reason: 'r' });
+    await step(key, 'archive');
+  }
+});
+
 test('without an id, nobody is in an experiment, and a winner is everybody\'s', async () => {
   const client = await connected();
   for (const attributes of [{}, { id: '' }, { id: null }, { country: 'DE' }]) {
