@@ -239,6 +239,28 @@ static void test_feature__a_holdout_is_exposed_to_also_where_it_lets_pass(void *
     ruleset_unref(&ruleset);
 }
 
+/* The bucket of "customer-1" under the seed "checkout" is 0.035 by version 1. */
+static void test_feature__a_rollout_takes_in_whose_bucket_is_its_coverage(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *share;
+        enum feature_source source;
+    } cases[] = {{"'coverage':0.035", FEATURE_FORCE},
+                 {"'coverage':0.0349", FEATURE_DEFAULT},
+                 {"'range':[0,0.035]", FEATURE_DEFAULT},
+                 {"'range':[0.035,1]", FEATURE_FORCE}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct ruleset *ruleset;
+        char text[256];
+        snprintf(text, sizeof text, "{'f':{'rules':[{'force':1,'seed':'checkout',%s}]}}",
+                 cases[i].share);
+        assert_int_equal(by(&ruleset, text, "f", "{\"id\":\"customer-1\"}").source,
+                         cases[i].source);
+        ruleset_unref(&ruleset);
+    }
+}
+
 static void test_feature__who_is_held_out_gets_the_control(void **state)
 {
     (void)state;
@@ -325,6 +347,7 @@ int main(void)
         cmocka_unit_test(test_feature__a_forced_variant_is_told_by_the_rules_id),
         cmocka_unit_test(test_feature__a_value_of_two_variants_names_neither),
         cmocka_unit_test(test_feature__a_holdout_is_exposed_to_also_where_it_lets_pass),
+        cmocka_unit_test(test_feature__a_rollout_takes_in_whose_bucket_is_its_coverage),
         cmocka_unit_test(test_feature__who_is_held_out_gets_the_control),
         cmocka_unit_test(test_feature__no_payload_makes_a_decision_run_away),
         cmocka_unit_test(test_feature__a_wrong_payload_is_refused_with_its_place),
