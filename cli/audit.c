@@ -24,6 +24,8 @@ static const char help[] =
     "  --expect DIGEST    exit 1 unless a row has this digest, the last one or one before it\n"
     "  --help             print this help\n";
 
+static const char *const verbs[] = {"verify", "list", NULL};
+
 static bool expected(struct store_txn *txn, const char *digest, struct error *err)
 {
     uint64_t number = audit_find(txn, digest);
@@ -74,14 +76,16 @@ int audit_command(int argc, char **argv)
         {.name = "data", .kind = OPTION_TEXT, .out = &data, .required = true},
         {.name = "expect", .kind = OPTION_TEXT, .out = &digest},
         {0}};
-    struct options options = {
-        .command = "audit", .help = help, .list = rows, .words_least = 1, .words_most = 1};
+    struct options options = {.command = "audit",
+                              .help = help,
+                              .list = rows,
+                              .words_least = 1,
+                              .words_most = 1,
+                              .verbs = verbs};
     enum options_result result = options_read(&options, argc, argv);
     if (result != OPTIONS_GO)
         return options_exit(result);
     const char *verb = options.words[0];
-    if (strcmp(verb, "verify") != 0 && strcmp(verb, "list") != 0)
-        return options_wrong("audit", "unknown word '%s': verify or list", verb);
     if (digest && strcmp(verb, "list") == 0)
         return options_wrong("audit", "--expect: only verify takes it");
     struct error err = {0};

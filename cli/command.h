@@ -24,4 +24,13 @@ enum command_exit {
 #include "cli/commands.def"
 #undef COMMAND
 
+struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *summary;
+};
+
+extern const struct command commands[]; /* in the order of commands.def; a NULL name ends it */
+const struct command *command_find(const char *name); /* NULL: there is none */
+
 #endif

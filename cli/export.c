@@ -29,6 +29,9 @@ static const char help[] =
     "\n"
     "Exits 0 only when all was written.\n";
 
+static const char *const formats[] = {"ndjson", "csv", NULL};
+static const char *const types[] = {"exposure", "outcome", "feedback", NULL};
+
 struct words {
     const char *data, *format, *from, *to, *type;
 };
@@ -54,20 +57,12 @@ static bool read_time(const char *option, const char *text, int64_t *out)
 
 static bool read_words(const struct words *words, struct export_options *options)
 {
-    static const char *const types[] = {"", "exposure", "outcome", "feedback"};
     if (!read_time("--from", words->from, &options->from) ||
         !read_time("--to", words->to, &options->to))
         return false;
-    while (options->type < 4 && strcmp(words->type, types[options->type]) != 0)
-        options->type++;
+    options->type = words->type ? options_word(types, words->type) + 1 : 0;
     options->csv = strcmp(words->format, "csv") == 0;
-    if (options->type == 4)
-        options_wrong("export", "--type: must be exposure, outcome or feedback");
-    else if (!options->csv && strcmp(words->format, "ndjson") != 0)
-        options_wrong("export", "--format: must be ndjson or csv");
-    else
-        return true;
-    return false;
+    return true;
 }
 
 /* An import of it counts less than was counted here. */
@@ -111,15 +106,15 @@ static bool run(const char *data, const struct export_options *options, struct e
 
 int export_command(int argc, char **argv)
 {
-    struct words words = {.format = "ndjson", .type = ""};
+    struct words words = {.format = "ndjson"};
     struct export_options export = {
         .from = INT64_MIN, .to = INT64_MAX, .now = clock_now(&clock_system)};
     const struct option_row rows[] = {
         {.name = "data", .kind = OPTION_TEXT, .out = &words.data, .required = true},
-        {.name = "format", .kind = OPTION_TEXT, .out = &words.format},
+        {.name = "format", .kind = OPTION_TEXT, .out = &words.format, .choices = formats},
         {.name = "from", .kind = OPTION_TEXT, .out = &words.from},
         {.name = "to", .kind = OPTION_TEXT, .out = &words.to},
-        {.name = "type", .kind = OPTION_TEXT, .out = &words.type},
+        {.name = "type", .kind = OPTION_TEXT, .out = &words.type, .choices = types},
         {.name = "experiment", .kind = OPTION_TEXT, .out = &export.experiment},
         {.name = "events-only", .kind = OPTION_FLAG, .out = &export.events_only},
         {0}};

@@ -46,6 +46,11 @@ static const char help[] =
     "  --require-consent           take nothing of customers whose consent is not recorded\n"
     "  --help                      print this help\n";
 
+/* A schedule has nothing to look at between the first row and the last. */
+static const char *const methods[] = {"sequential", "fixed", "exact", "msprt", "bayesian", NULL};
+static const char *const effects[] = {"relative", "absolute", NULL};
+static const char *const reports[] = {"text", "json", NULL};
+
 enum { BATCH = 2000, SHOWN_MAX = 20 };
 
 /* --- definitions ---------------------------------------------------------------------------- */
@@ -362,16 +367,6 @@ static int finish(struct import *import, bool ok, const struct error *err)
                                                                      : COMMAND_FOUND_WRONG;
 }
 
-/* A schedule has nothing to look at between the first row and the last. */
-static bool is_method(const char *word)
-{
-    static const char *const methods[] = {"sequential", "fixed", "exact", "msprt", "bayesian"};
-    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
-        if (strcmp(word, methods[i]) == 0)
-            return true;
-    return false;
-}
-
 int import_command(int argc, char **argv)
 {
     bool events = false;
@@ -386,9 +381,9 @@ int import_command(int argc, char **argv)
         {.name = "outcome", .kind = OPTION_LIST, .out = &import.outcome_words},
         {.name = "covariate", .kind = OPTION_LIST, .out = &import.covariate_words},
         {.name = "segment", .kind = OPTION_LIST, .out = &import.segment_words},
-        {.name = "method", .kind = OPTION_TEXT, .out = &import.method},
-        {.name = "effect", .kind = OPTION_TEXT, .out = &import.effect},
-        {.name = "report", .kind = OPTION_TEXT, .out = &import.report},
+        {.name = "method", .kind = OPTION_TEXT, .out = &import.method, .choices = methods},
+        {.name = "effect", .kind = OPTION_TEXT, .out = &import.effect, .choices = effects},
+        {.name = "report", .kind = OPTION_TEXT, .out = &import.report, .choices = reports},
         {.name = "require-consent", .kind = OPTION_FLAG, .out = &import.open.require_consent},
         {.name = "pseudonymise", .kind = OPTION_TEXT, .out = &import.open.pseudonyms},
         {0}};
@@ -411,11 +406,6 @@ int import_command(int argc, char **argv)
                              !import.experiment ? "experiment"
                              : !import.variant  ? "variant"
                                                 : "outcome");
-    if (!is_method(import.method))
-        return options_wrong("import", "--method: must be sequential, fixed, exact, msprt or "
-                                       "bayesian: all rows come at one time");
-    if (strcmp(import.report, "text") != 0 && strcmp(import.report, "json") != 0)
-        return options_wrong("import", "--report: must be text or json");
     import.path = options.words[0];
     bool ok = run(&import, &err);
     return finish(&import, ok, &err);

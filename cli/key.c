@@ -28,6 +28,10 @@ static const char help[] =
     "  --valid-hours N  how long the secret before is good after a rotation, 0 to 720 [24]\n"
     "  --help         print this help\n";
 
+static const char *const verbs[] = {"create", "list", "rotate", "revoke", NULL};
+static const char *const kinds[] = {"client", "service", "admin", NULL};
+static const char *const roles[] = {"viewer", "editor", "admin", NULL};
+
 struct words {
     const char *kind, *role, *name;
     int64_t rate, valid_hours;
@@ -39,10 +43,6 @@ static int create(struct uplift *uplift, const struct words *words, struct error
     const char *default_role = kind == KEY_ADMIN ? "admin" : "none";
     int role = key_role_of(words->role ? words->role : default_role);
     char secret[KEY_SECRET_MAX];
-    if (kind < 0)
-        return options_wrong("key", "--kind: must be client, service or admin");
-    if (role < 0)
-        return options_wrong("key", "--role: must be viewer, editor or admin");
     if (!keys_create(uplift, (enum key_kind)kind, (enum key_role)role, words->name, words->rate,
                      secret, NULL, err))
         return err->code == ERROR_INVALID ? COMMAND_BAD_USAGE : COMMAND_FOUND_WRONG;
@@ -97,9 +97,7 @@ static int run(struct uplift *uplift, const struct options *options, const struc
         return create(uplift, words, err);
     if (strcmp(verb, "list") == 0)
         return list(uplift, err);
-    if (revoke)
-        return keys_revoke(uplift, options->words[1], err) ? COMMAND_OK : COMMAND_FOUND_WRONG;
-    return options_wrong("key", "unknown word '%s': create, list, rotate or revoke", verb);
+    return keys_revoke(uplift, options->words[1], err) ? COMMAND_OK : COMMAND_FOUND_WRONG;
 }
 
 int key_command(int argc, char **argv)
@@ -108,8 +106,8 @@ int key_command(int argc, char **argv)
     struct words words = {.kind = "admin", .name = "", .valid_hours = KEY_VALID_HOURS};
     const struct option_row rows[] = {
         {.name = "data", .kind = OPTION_TEXT, .out = &data, .required = true},
-        {.name = "kind", .kind = OPTION_TEXT, .out = &words.kind},
-        {.name = "role", .kind = OPTION_TEXT, .out = &words.role},
+        {.name = "kind", .kind = OPTION_TEXT, .out = &words.kind, .choices = kinds},
+        {.name = "role", .kind = OPTION_TEXT, .out = &words.role, .choices = roles},
         {.name = "name", .kind = OPTION_TEXT, .out = &words.name},
         {.name = "rate",
          .kind = OPTION_INTEGER,
@@ -122,8 +120,12 @@ int key_command(int argc, char **argv)
          .least = 0,
          .most = KEY_VALID_MAX / WHEN_HOUR},
         {0}};
-    struct options options = {
-        .command = "key", .help = help, .list = rows, .words_least = 1, .words_most = 2};
+    struct options options = {.command = "key",
+                              .help = help,
+                              .list = rows,
+                              .words_least = 1,
+                              .words_most = 2,
+                              .verbs = verbs};
     enum options_result result = options_read(&options, argc, argv);
     if (result != OPTIONS_GO)
         return options_exit(result);

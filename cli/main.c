@@ -16,19 +16,11 @@
 #include <string.h>
 #include <unistd.h>
 
-struct command {
-    const char *name;
-    int (*run)(int argc, char **argv);
-    const char *summary;
-};
-
-static const struct command commands[] = {
+const struct command commands[] = {
 #define COMMAND(name, function, summary) {#name, function, summary},
 #include "cli/commands.def"
 #undef COMMAND
-};
-
-static const size_t command_count = sizeof commands / sizeof commands[0];
+    {0}};
 
 static void print_help(FILE *out)
 {
@@ -37,7 +29,7 @@ static void print_help(FILE *out)
           "\n"
           "Commands:\n",
           out);
-    for (size_t i = 0; i < command_count; i++)
+    for (size_t i = 0; commands[i].name; i++)
         fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].summary);
     fputs("\n"
           "Options:\n"
@@ -49,9 +41,9 @@ static void print_help(FILE *out)
           out);
 }
 
-static const struct command *find_command(const char *name)
+const struct command *command_find(const char *name)
 {
-    for (size_t i = 0; i < command_count; i++)
+    for (size_t i = 0; commands[i].name; i++)
         if (strcmp(commands[i].name, name) == 0)
             return &commands[i];
     return NULL;
@@ -65,7 +57,7 @@ static int run_help(int argc, char **argv)
         print_help(stdout);
         return COMMAND_OK;
     }
-    const struct command *command = find_command(argv[2]);
+    const struct command *command = command_find(argv[2]);
     if (command == NULL) {
         fprintf(stderr, "uplift: unknown command '%s'; see 'uplift --help'\n", argv[2]);
         return COMMAND_BAD_USAGE;
@@ -87,7 +79,7 @@ static int run(int argc, char **argv)
         puts("uplift " PACKAGE_VERSION);
         return COMMAND_OK;
     }
-    const struct command *command = find_command(word);
+    const struct command *command = command_find(word);
     if (command == NULL) {
         fprintf(stderr, "uplift: unknown %s '%s'; see 'uplift --help'\n",
                 word[0] == '-' ? "option" : "command", word);

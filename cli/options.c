@@ -15,6 +15,23 @@
 
 enum { ROWS_MAX = 40 };
 
+static options_sink *told;
+static void *told_data;
+
+void options_tell(options_sink *sink, void *data)
+{
+    told = sink;
+    told_data = data;
+}
+
+int options_word(const char *const *words, const char *word)
+{
+    for (int i = 0; words[i]; i++)
+        if (strcmp(words[i], word) == 0)
+            return i;
+    return -1;
+}
+
 /* What is wrong may quote any argument: one printable line of bounded length comes of it. */
 int options_wrong(const char *command, const char *format, ...)
 {
@@ -34,6 +51,20 @@ int options_exit(enum options_result result)
     return result == OPTIONS_WRONG ? COMMAND_BAD_USAGE : COMMAND_OK;
 }
 
+/* "client, service or admin" */
+static const char *list_words(const char *const *words, char out[256])
+{
+    size_t used = 0;
+    out[0] = 0;
+    for (size_t i = 0; words[i] && used < 256; i++)
+        used += (size_t)snprintf(out + used, 256 - used, "%s%s",
+                                 i == 0         ? ""
+                                 : words[i + 1] ? ", "
+                                                : " or ",
+                                 words[i]);
+    return out;
+}
+
 static bool read_integer(const struct option_row *row, const char *value)
 {
     char *end = NULL;
@@ -49,13 +80,16 @@ static bool take(const struct options *options, const struct option_row *row, co
                  const char *value)
 {
     struct option_values *values = row->out;
+    char known[256];
     switch (row->kind) {
     case OPTION_FLAG:
         *(bool *)row->out = true;
         return true;
     case OPTION_TEXT:
         *(const char **)row->out = value;
-        return true;
+        return !row->choices || options_word(row->choices, value) >= 0 ||
+               options_wrong(options->command, "%s: must be %s", from,
+                             list_words(row->choices, known)) == 0;
     case OPTION_LIST:
         if (values->count == OPTION_VALUES_MAX)
             return options_wrong(options->command, "%s: more than %d", from, OPTION_VALUES_MAX) ==
@@ -112,7 +146,10 @@ static bool read_words(struct options *options, int argc, char **argv)
     options->words_count = count;
     for (int i = 0; i < count; i++)
         options->words[i] = argv[optind + i];
-    return true;
+    char known[256];
+    return !options->verbs || count == 0 || options_word(options->verbs, options->words[0]) >= 0 ||
+           options_wrong(options->command, "unknown word '%s': %s", options->words[0],
+                         list_words(options->verbs, known)) == 0;
 }
 
 static bool has_value(const struct option_row *row)
@@ -189,6 +226,10 @@ static void gather_words(const struct options *options, int argc, char **argv)
 
 enum options_result options_read(struct options *options, int argc, char **argv)
 {
+    if (told) {
+        told(told_data, options);
+        return OPTIONS_HELPED;
+    }
     bool dashes = false;
     for (int i = 1; i < argc; i++)
         dashes = dashes || strcmp(argv[i], "--") == 0;

@@ -32,7 +32,8 @@ struct option_row {
     enum option_kind kind;
     void *out;
     bool required;
-    int64_t least, most; /* of an integer */
+    int64_t least, most;        /* of an integer */
+    const char *const *choices; /* of a text: the words it may be, up to NULL; NULL: any text */
 };
 
 struct options {
@@ -40,6 +41,7 @@ struct options {
     const char *help;              /* the whole text of --help */
     const struct option_row *list; /* --help is always there and not listed */
     int words_least, words_most;   /* how many words that are no options */
+    const char *const *verbs;      /* what the first of them may be, up to NULL; NULL: anything */
     const char *words[8];          /* out: those words, borrowed from argv */
     int words_count;               /* out */
 };
@@ -49,6 +51,14 @@ enum options_result { OPTIONS_GO, OPTIONS_HELPED, OPTIONS_WRONG };
 /* Reads them all. OPTIONS_HELPED: --help was printed to standard output. OPTIONS_WRONG: one line
  * on standard error says what is wrong. */
 enum options_result options_read(struct options *options, int argc, char **argv);
+
+/* Until it is called with NULL, options_read hands what it is given to the sink, does nothing else
+ * and returns OPTIONS_HELPED: how completion learns what a command takes. One thread at a time. */
+typedef void options_sink(void *data, const struct options *options);
+void options_tell(options_sink *sink, void *data);
+
+/* The place of a word in a list that ends with NULL, or -1. */
+int options_word(const char *const *words, const char *word);
 
 /* The exit code of a command that ends here (command.h). */
 int options_exit(enum options_result result);

@@ -375,23 +375,6 @@ static bool run(const char *data, const struct uplift_options *open,
     return ok;
 }
 
-/* The place of a word in a list, or -1. */
-static int word_of(const char *const *words, const char *word)
-{
-    for (int i = 0; words[i]; i++)
-        if (strcmp(words[i], word) == 0)
-            return i;
-    return -1;
-}
-
-static bool read_log(const char *format, const char *level)
-{
-    int f = word_of(log_formats, format), l = word_of(log_levels, level);
-    serve_log.format = f < 0 ? LOG_TEXT : (enum log_format)f;
-    serve_log.most = l < 0 ? LOG_INFO : (enum log_level)l;
-    return f >= 0 && l >= 0;
-}
-
 int serve_command(int argc, char **argv)
 {
     const char *data = NULL, *store_max = NULL, *mode = "660";
@@ -431,8 +414,8 @@ int serve_command(int argc, char **argv)
          .out = &running.drain_seconds,
          .least = 0,
          .most = 3600},
-        {.name = "log-format", .kind = OPTION_TEXT, .out = &log_format},
-        {.name = "log-level", .kind = OPTION_TEXT, .out = &log_level},
+        {.name = "log-format", .kind = OPTION_TEXT, .out = &log_format, .choices = log_formats},
+        {.name = "log-level", .kind = OPTION_TEXT, .out = &log_level, .choices = log_levels},
         {.name = "log-requests", .kind = OPTION_FLAG, .out = &serve_log.requests},
         {.name = "store-max", .kind = OPTION_TEXT, .out = &store_max},
         {.name = "require-consent", .kind = OPTION_FLAG, .out = &open.require_consent},
@@ -442,9 +425,8 @@ int serve_command(int argc, char **argv)
     enum options_result result = options_read(&options, argc, argv);
     if (result != OPTIONS_GO)
         return options_exit(result);
-    if (!read_log(log_format, log_level))
-        return options_wrong("serve", "--log-format: must be text, logfmt or json; --log-level: "
-                                      "error, warning or info");
+    serve_log.format = (enum log_format)options_word(log_formats, log_format);
+    serve_log.most = (enum log_level)options_word(log_levels, log_level);
     if (!read_mode(mode, &server.socket_mode))
         return options_wrong("serve", "--socket-mode: must be octal, such as 660");
     if (listen.count > SERVER_LISTEN_MAX)
