@@ -35,7 +35,7 @@ export const browser = () => need(folders.page, 'playwright-core', 'ui').chromiu
 // JavaScript (of modules; packages of tests/clients may be imported) as one script for a browser.
 export async function bundle(code) {
   const { outputFiles } = await need(folders.page, 'esbuild', 'ui').build({
-    stdin: { contents: code, resolveDir: folders.clients, loader: 'js' }, bundle: true, write: false, format: 'iife', platform: 'browser',
+    stdin: { contents: code, resolveDir: folders.clients, loader: 'jsx' }, jsx: 'automatic', bundle: true, write: false, format: 'iife', platform: 'browser',
     define: { 'process.env.NODE_ENV': '"production"' }, logLevel: 'silent',
   });
   return outputFiles[0].text;
