@@ -114,6 +114,19 @@ static const char *variable(const char *name, char shown[64])
     return value && *value ? value : NULL;
 }
 
+/* A list replaces the default; blanks stand between its values, which live as long as the process.
+ */
+static bool take_list(const struct options *options, const struct option_row *row,
+                      const char *shown, const char *value)
+{
+    char *rest = xstrdup(value), *save = NULL;
+    bool ok = true;
+    ((struct option_values *)row->out)->count = 0;
+    for (char *word = strtok_r(rest, " ", &save); ok && word; word = strtok_r(NULL, " ", &save))
+        ok = take(options, row, shown, word);
+    return ok;
+}
+
 static bool read_environment(const struct options *options)
 {
     for (const struct option_row *row = options->list; row->name; row++) {
@@ -121,7 +134,8 @@ static bool read_environment(const struct options *options)
         const char *value = variable(row->name, shown);
         if (!value || (row->kind == OPTION_FLAG && strcmp(value, "0") == 0))
             continue;
-        if (!take(options, row, shown, value))
+        if (row->kind == OPTION_LIST ? !take_list(options, row, shown, value)
+                                     : !take(options, row, shown, value))
             return false;
     }
     return true;

@@ -75,6 +75,20 @@ show_failures() {
     done
 }
 
+# tap_script COMMAND...: a script that prints TAP.
+tap_script() {
+  "$@" >"$check/script.tap" </dev/null || true
+  cat "$check/script.tap"
+  new_skipped=$(grep -c '^ok .*# SKIP' "$check/script.tap" || true)
+  passed=$((passed + $(grep -c '^ok ' "$check/script.tap" || true) - new_skipped))
+  skipped=$((skipped + new_skipped))
+  failed=$((failed + $(grep -c '^not ok ' "$check/script.tap" || true)))
+  if ! grep -q '^1\.\.' "$check/script.tap"; then
+    echo "  it did not come to its end"
+    failed=$((failed + 1))
+  fi
+}
+
 make_in() {
   make_folder=$1
   shift
@@ -159,10 +173,10 @@ unset UPLIFT_LOAD_SECONDS UPLIFT_POWER_CUTS UPLIFT_ORDERS
 section "make distcheck: the tarball builds, passes its tests, installs, uninstalls"
 configure_in "$check/dist"
 tap_run "distcheck" make_in "$check/dist" distcheck
-UPLIFT_SRCDIR=$top UPLIFT_BUILDDIR=$check/dist sh tests/meta/tarball.sh >"$check/tarball.tap" || true
-cat "$check/tarball.tap"
-passed=$((passed + $(grep -c '^ok ' "$check/tarball.tap" || true)))
-failed=$((failed + $(grep -c '^not ok ' "$check/tarball.tap" || true)))
+UPLIFT_SRCDIR=$top UPLIFT_BUILDDIR=$check/dist tap_script sh tests/meta/tarball.sh
+
+section "the Debian package in a fresh system"
+tap_script sh tests/deb/package.sh "$check/dist"
 
 section "done"
 [ "$skipped" -eq 0 ] || echo "$skipped tests were skipped, each with its reason above"

@@ -2,7 +2,7 @@
 // Where a server listens: TLS, whose certificate changes under load while nobody notices; Unix
 // sockets, of which a live one is not stolen and a dead one is replaced; several places at once.
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
@@ -194,4 +194,16 @@ test('a live socket is not stolen, a dead one is replaced, another file is left 
   for (const [place, why] of [['unix:', /path of a socket/], [`unix:/${'x'.repeat(110)}`, /path of a socket/], ['localhost:80', /is not an address/], ['8080', /must be ADDRESS:PORT/]])
     assert.match(spawnSync(bin, ['serve', '--data', at('first'), '--listen', place], { encoding: 'utf8' }).stderr, why);
   assert.equal(spawnSync(bin, ['serve', '--data', at('first'), '--socket-mode', '9'], { encoding: 'utf8' }).status, 2);
+});
+
+test('the environment names places instead of the default one', async () => {
+  const child = spawn(bin, ['serve', '--data', at('environment')], { env: { ...process.env, UPLIFT_LISTEN: `127.0.0.1:0 unix:${at('e.sock')}` } });
+  let text = '';
+  child.stdout.on('data', (bytes) => { text += bytes; });
+  await until(() => text.match(/listening on/g)?.length === 2, 'listening in both');
+  assert.match(text, /listening on http:\/\/127\.0\.0\.1:\d+\nlistening on unix:/);
+  assert.ok(!text.includes(':8080'), text);
+  const ended = new Promise((done) => child.on('exit', done));
+  child.kill('SIGTERM');
+  assert.equal(await ended, 0);
 });
