@@ -89,10 +89,7 @@ int audit_command(int argc, char **argv)
     if (digest && strcmp(verb, "list") == 0)
         return options_wrong("audit", "--expect: only verify takes it");
     struct error err = {0};
-    char line[ERROR_LINE_MAX];
     if (run(verb, data, digest, &err))
         return COMMAND_OK;
-    if (err.code != ERROR_NONE)
-        fprintf(stderr, "uplift audit: %s\n", error_line(&err, line));
-    return err.code == ERROR_NOT_FOUND ? COMMAND_BAD_USAGE : COMMAND_FOUND_WRONG;
+    return err.code == ERROR_NONE ? COMMAND_FOUND_WRONG : options_failed("audit", &err);
 }

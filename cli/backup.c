@@ -1,10 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* uplift backup: a copy of a folder that a server may have open. */
-#include <libgen.h>
-#include <limits.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "cli/command.h"
 #include "cli/copy.h"
 #include "cli/options.h"
@@ -19,14 +14,10 @@ static const char help[] =
     "  --data DIR    the data folder\n"
     "  --help        print this help\n";
 
-/* A backup within what it saves is lost with it. `to` may not be there yet. */
+/* A backup within what it saves is lost with it. */
 static bool check_place(const char *to, const char *data, struct error *err)
 {
-    char folder[PATH_MAX], place[PATH_MAX], *copy = xstrdup(to);
-    bool known = realpath(data, folder) && (realpath(to, place) || realpath(dirname(copy), place));
-    size_t len = known ? strlen(folder) : 0;
-    free(copy);
-    return !known || strncmp(place, folder, len) != 0 || (place[len] && place[len] != '/') ||
+    return !store_holds(data, to) ||
            error_set(err, ERROR_INVALID, to, "lies within the data folder");
 }
 
@@ -48,7 +39,7 @@ int backup_command(int argc, char **argv)
               store_copy(store, options.words[0], &bytes, &err);
     store_close(&store);
     if (!ok)
-        return copy_failed("backup", &err);
+        return options_failed("backup", &err);
     copy_done("backed up", bytes, start);
     return COMMAND_OK;
 }

@@ -171,7 +171,6 @@ int check_command(int argc, char **argv)
     if (result != OPTIONS_GO)
         return options_exit(result);
     struct error err = {0};
-    char line[ERROR_LINE_MAX];
     uint64_t differences = 0;
     bool ok =
         (!repairs || recount(data, true, &err)) && check_beside(data, &due, &differences, &err);
@@ -180,6 +179,6 @@ int check_command(int argc, char **argv)
     if (!ok && due && err.code == ERROR_BUSY)
         fprintf(stderr, "uplift check: the server is counting anew; check when it has done so\n");
     else if (!ok)
-        fprintf(stderr, "uplift check: %s\n", error_line(&err, line));
+        return options_failed("check", &err);
     return ok && differences == 0 ? COMMAND_OK : COMMAND_FOUND_WRONG;
 }

@@ -32,7 +32,7 @@ int compact_command(int argc, char **argv)
     bool ok = store && store_compact(store, &before, &after, &err);
     store_close(&store);
     if (!ok)
-        return copy_failed("compact", &err);
+        return options_failed("compact", &err);
     printf("compacted: %" PRIu64 " bytes on disk, %" PRIu64 " before, in %.1f s\n", after, before,
            copy_clock() - start);
     return COMMAND_OK;

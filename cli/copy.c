@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "cli/command.h"
-
 double copy_clock(void)
 {
     struct timespec now;
@@ -20,11 +18,4 @@ void copy_done(const char *what, uint64_t bytes, double start)
     double took = copy_clock() - start;
     printf("%s: %" PRIu64 " bytes of rows, verified, in %.1f s (%.0f MB/s)\n", what, bytes, took,
            took > 0 ? (double)bytes / took / 1e6 : 0);
-}
-
-int copy_failed(const char *command, const struct error *err)
-{
-    char line[ERROR_LINE_MAX];
-    fprintf(stderr, "uplift %s: %s\n", command, error_line(err, line));
-    return COMMAND_FOUND_WRONG;
 }

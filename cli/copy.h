@@ -5,13 +5,9 @@
 
 #include <stdint.h>
 
-#include "core/error.h"
-
 /* Seconds of a clock that only goes on. */
 double copy_clock(void);
 /* "what: 12 bytes of rows, in 0.1 s (120 MB/s)", since `start` of copy_clock. */
 void copy_done(const char *what, uint64_t bytes, double start);
-/* Says what is wrong, as "uplift backup: …", and returns the exit code. */
-int copy_failed(const char *command, const struct error *err);
 
 #endif

@@ -295,12 +295,10 @@ int demo_command(int argc, char **argv)
     if (result != OPTIONS_GO)
         return options_exit(result);
     struct error err = {0};
-    char line[ERROR_LINE_MAX];
     if (run(data, pseudonyms, customers, seed, &err)) {
         printf("the story of %lld customers an experiment is written (seed %lld)\n",
                (long long)customers, (long long)seed);
         return COMMAND_OK;
     }
-    fprintf(stderr, "uplift demo: %s\n", error_line(&err, line));
-    return err.code == ERROR_CONFLICT ? COMMAND_BAD_USAGE : COMMAND_FOUND_WRONG;
+    return options_failed("demo", &err);
 }

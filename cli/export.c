@@ -125,15 +125,11 @@ int export_command(int argc, char **argv)
     if (!read_words(&words, &export))
         return COMMAND_BAD_USAGE;
     struct error err = {0};
-    char line[ERROR_LINE_MAX];
     errno = 0;
     if (run(words.data, &export, &err))
         return COMMAND_OK;
     /* Whoever closed the pipe has what was wanted and needs no message; it is not the whole. */
     bool closed = ferror(stdout) && errno == EPIPE;
     clearerr(stdout); /* it is said here, once */
-    if (!closed)
-        fprintf(stderr, "uplift export: %s\n", error_line(&err, line));
-    return err.code == ERROR_INVALID || err.code == ERROR_NOT_FOUND ? COMMAND_BAD_USAGE
-                                                                    : COMMAND_FOUND_WRONG;
+    return closed ? COMMAND_FOUND_WRONG : options_failed("export", &err);
 }

@@ -53,6 +53,25 @@ static const char *const reports[] = {"text", "json", NULL};
 
 enum { BATCH = 2000, SHOWN_MAX = 20 };
 
+/* --- what both readers tell ------------------------------------------------------------------ */
+
+void import_tell_refused(uint64_t *refused, const char *path, uint64_t line, const char *why)
+{
+    if ((*refused)++ >= SHOWN_MAX)
+        return;
+    if (line)
+        fprintf(stderr, "uplift import: %s: line %llu: %s\n", path, (unsigned long long)line, why);
+    else
+        fprintf(stderr, "uplift import: %s: a row is refused: %s\n", path, why);
+}
+
+void import_tell_more(uint64_t refused, const char *path)
+{
+    if (refused > SHOWN_MAX)
+        fprintf(stderr, "uplift import: %s: and %llu more\n", path,
+                (unsigned long long)(refused - SHOWN_MAX));
+}
+
 /* --- definitions ---------------------------------------------------------------------------- */
 
 static bool is_made(json_t *made)
@@ -155,13 +174,6 @@ static bool make_experiment(struct import *import, struct definition_change *cha
 
 /* --- second reading: rows become events ----------------------------------------------------- */
 
-static void refuse(struct import *import, uint64_t line, const char *why)
-{
-    if (import->refused++ < SHOWN_MAX)
-        fprintf(stderr, "uplift import: %s: line %llu: %s\n", import->path,
-                (unsigned long long)line, why);
-}
-
 /* With an id of its own, so that two rows that say the same of a customer are two events. */
 static json_t *outcome_event(const struct import *import, const struct import_outcome *outcome,
                              const struct csv_row *row, const char *customer, double value,
@@ -225,9 +237,8 @@ static void tell_refused(struct import *import, const json_t *events, const json
         if (strcmp(json_string_value(json_object_get(event, "type")), "exposure") != 0)
             continue;
         import->rows--;
-        if (import->refused++ < SHOWN_MAX)
-            fprintf(stderr, "uplift import: %s: a row is refused: %s\n", import->path,
-                    json_string_value(json_object_get(row, "error")));
+        import_tell_refused(&import->refused, import->path, 0,
+                            json_string_value(json_object_get(row, "error")));
     }
 }
 
@@ -250,7 +261,7 @@ static void take_row(struct import *import, const struct csv_row *row, json_t *e
     const char *wrong = row_events(
         import, row, import->customer_at < 0 ? number : row->fields[import->customer_at].ptr, made);
     if (wrong) {
-        refuse(import, row->line, wrong);
+        import_tell_refused(&import->refused, import->path, row->line, wrong);
     } else {
         json_array_extend(events, made);
         import->rows++;
@@ -275,7 +286,7 @@ static bool second_reading(struct import *import, struct error *err)
             *err = bad;
             ok = false;
         } else if (result == CSV_BAD_ROW) {
-            refuse(import, row.line, bad.message);
+            import_tell_refused(&import->refused, import->path, row.line, bad.message);
         } else {
             take_row(import, &row, events);
         }
@@ -286,6 +297,7 @@ static bool second_reading(struct import *import, struct error *err)
     }
     ok = ok && send(import, events, err);
     progress_done(&progress);
+    import_tell_more(import->refused, import->path);
     json_decref(events);
     csv_free(&csv);
     return ok;
@@ -357,14 +369,11 @@ static bool run(struct import *import, struct error *err)
 
 static int finish(struct import *import, bool ok, const struct error *err)
 {
-    char line[ERROR_LINE_MAX];
     for (size_t i = 0; i < import->variant_count; i++)
         free(import->variants[i]);
     if (ok)
         return import->refused ? COMMAND_FOUND_WRONG : COMMAND_OK;
-    fprintf(stderr, "uplift import: %s\n", error_line(err, line));
-    return err->code == ERROR_INVALID || err->code == ERROR_CONFLICT ? COMMAND_BAD_USAGE
-                                                                     : COMMAND_FOUND_WRONG;
+    return options_failed("import", err);
 }
 
 int import_command(int argc, char **argv)

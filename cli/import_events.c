@@ -13,11 +13,11 @@
 #include "core/packed.h"
 #include "core/uplift.h"
 
-enum { SHOWN_MAX = 20, PROGRESS_EVERY = 1000 };
+enum { PROGRESS_EVERY = 1000 };
 
 struct reading {
     const char *path;
-    uint64_t shown;
+    uint64_t refused;
     struct intake *intake;
     struct progress bar;
 };
@@ -25,9 +25,7 @@ struct reading {
 static void tell_refused(void *data, uint64_t line, const char *why)
 {
     struct reading *reading = data;
-    if (reading->shown++ < SHOWN_MAX)
-        fprintf(stderr, "uplift import: %s: line %llu: %s\n", reading->path,
-                (unsigned long long)line, why);
+    import_tell_refused(&reading->refused, reading->path, line, why);
 }
 
 static bool read_lines(struct reading *reading, struct packed_lines *lines, struct slice line,
@@ -89,6 +87,7 @@ static bool import_into(struct uplift *uplift, struct reading *reading, struct p
     bool ok = read_all(reading, lines, first, err);
     ok = intake_end(&reading->intake, ok, &counts, err) && ok;
     progress_done(&reading->bar);
+    import_tell_more(reading->refused, reading->path);
     fprintf(stderr,
             "%llu events imported, %llu were there already, %llu refused; %llu definitions, "
             "%llu looks\n",
@@ -114,7 +113,6 @@ bool import_is_export(const char *path, struct error *err)
 int import_events(const char *path, const char *data, const struct uplift_options *open)
 {
     struct error err = {0};
-    char line[ERROR_LINE_MAX];
     struct reading reading = {.path = path};
     struct packed_lines lines;
     struct slice first = NO_SLICE;
@@ -129,7 +127,5 @@ int import_events(const char *path, const char *data, const struct uplift_option
     packed_lines_close(&lines);
     if (ok)
         return refused ? COMMAND_FOUND_WRONG : COMMAND_OK;
-    fprintf(stderr, "uplift import: %s\n", error_line(&err, line));
-    return err.code == ERROR_INVALID || err.code == ERROR_CONFLICT ? COMMAND_BAD_USAGE
-                                                                   : COMMAND_FOUND_WRONG;
+    return options_failed("import", &err);
 }

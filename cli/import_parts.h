@@ -48,6 +48,11 @@ bool import_value(const char *text, bool binary, double *value);
 /* Whether the file is an export (core/export.h); *err is set where it cannot be opened. Not for
  * standard input, whose first line would be lost. */
 bool import_is_export(const char *path, struct error *err);
+/* Tells of a row or line that is refused (line 0: of one that is not known) and counts it; the
+ * first 20 are told, import_tell_more tells how many there were more. */
+void import_tell_refused(uint64_t *refused, const char *path, uint64_t line, const char *why);
+void import_tell_more(uint64_t refused, const char *path);
+
 /* Imports an export, or events one a line; returns the exit code. */
 int import_events(const char *path, const char *data, const struct uplift_options *open);
 

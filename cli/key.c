@@ -45,7 +45,7 @@ static int create(struct uplift *uplift, const struct words *words, struct error
     char secret[KEY_SECRET_MAX];
     if (!keys_create(uplift, (enum key_kind)kind, (enum key_role)role, words->name, words->rate,
                      secret, NULL, err))
-        return err->code == ERROR_INVALID ? COMMAND_BAD_USAGE : COMMAND_FOUND_WRONG;
+        return COMMAND_FOUND_WRONG;
     puts(secret);
     return COMMAND_OK;
 }
@@ -130,14 +130,11 @@ int key_command(int argc, char **argv)
     if (result != OPTIONS_GO)
         return options_exit(result);
     struct error err = {0};
-    char line[ERROR_LINE_MAX];
     const struct uplift_options open = {.no_customers = true};
     bool creates = strcmp(options.words[0], "create") == 0; /* also in a folder that is new */
     struct uplift *uplift =
         creates || store_exists(data, &err) ? uplift_open_with(data, &open, &err) : NULL;
     int status = uplift ? run(uplift, &options, &words, &err) : COMMAND_FOUND_WRONG;
     uplift_close(&uplift);
-    if (err.code != ERROR_NONE)
-        fprintf(stderr, "uplift key: %s\n", error_line(&err, line));
-    return status;
+    return err.code == ERROR_NONE ? status : options_failed("key", &err);
 }

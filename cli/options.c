@@ -46,6 +46,15 @@ int options_wrong(const char *command, const char *format, ...)
     return COMMAND_BAD_USAGE;
 }
 
+int options_failed(const char *command, const struct error *err)
+{
+    char line[ERROR_LINE_MAX];
+    fprintf(stderr, "uplift %s: %s\n", command, error_line(err, line));
+    bool given =
+        err->code == ERROR_INVALID || err->code == ERROR_NOT_FOUND || err->code == ERROR_CONFLICT;
+    return given ? COMMAND_BAD_USAGE : COMMAND_FOUND_WRONG;
+}
+
 int options_exit(enum options_result result)
 {
     return result == OPTIONS_WRONG ? COMMAND_BAD_USAGE : COMMAND_OK;

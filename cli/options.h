@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/error.h"
+
 enum option_kind {
     OPTION_FLAG,    /* no value: *(bool *)out = true */
     OPTION_TEXT,    /* *(const char **)out = value */
@@ -66,5 +68,10 @@ int options_exit(enum options_result result);
 /* Says what is wrong, as "uplift import: …" on standard error, and returns COMMAND_BAD_USAGE. */
 int options_wrong(const char *command, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* Says why a command could not be done, as "uplift NAME: ..." on standard error, and returns its
+ * exit code: COMMAND_BAD_USAGE where what it was given is at fault (ERROR_INVALID; ERROR_NOT_FOUND,
+ * as of a store or a key; ERROR_CONFLICT with what is there), else COMMAND_FOUND_WRONG. */
+int options_failed(const char *command, const struct error *err);
 
 #endif

@@ -128,9 +128,7 @@ int replay_command(int argc, char **argv)
     replay.phase = (int)phase;
     struct outcome outcome = {.looks = 0};
     struct error err = {0};
-    char line[ERROR_LINE_MAX];
     if (run(data, &replay, &outcome, &err))
         return outcome.same == outcome.looks ? COMMAND_OK : COMMAND_FOUND_WRONG;
-    fprintf(stderr, "uplift replay: %s\n", error_line(&err, line));
-    return err.code == ERROR_NOT_FOUND ? COMMAND_BAD_USAGE : COMMAND_FOUND_WRONG;
+    return options_failed("replay", &err);
 }

@@ -30,7 +30,7 @@ int restore_command(int argc, char **argv)
     bool ok = store && store_copy(store, data, &bytes, &err);
     store_close(&store);
     if (!ok)
-        return copy_failed("restore", &err);
+        return options_failed("restore", &err);
     copy_done("restored", bytes, start);
     return COMMAND_OK;
 }

@@ -63,12 +63,9 @@ int retain_command(int argc, char **argv)
     if (result != OPTIONS_GO)
         return options_exit(result);
     struct error err = {0};
-    char line[ERROR_LINE_MAX];
     const struct uplift_options open = {.no_customers = true};
     struct uplift *uplift = store_exists(data, &err) ? uplift_open_with(data, &open, &err) : NULL;
     bool ok = uplift && retain_all(uplift, days, &err) && tell(uplift, &err);
     uplift_close(&uplift);
-    if (!ok)
-        fprintf(stderr, "uplift retain: %s\n", error_line(&err, line));
-    return ok ? COMMAND_OK : COMMAND_FOUND_WRONG;
+    return ok ? COMMAND_OK : options_failed("retain", &err);
 }

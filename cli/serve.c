@@ -436,6 +436,7 @@ int serve_command(int argc, char **argv)
     if (store_max && !read_bytes(store_max, &open.store_max))
         return options_wrong("serve", "--store-max: must be a number of bytes from 1M on, such as "
                                       "500G");
+    open.no_compaction = running.compact_hours == 0;
     server.listen = listen.values;
     server.listen_count = listen.count;
     server.threads = (unsigned)threads;

@@ -30,7 +30,7 @@ int upgrade_command(int argc, char **argv)
     uint64_t bytes = 0;
     double start = copy_clock();
     if (!store_upgrade(data, recount_afresh, &bytes, &err))
-        return copy_failed("upgrade", &err);
+        return options_failed("upgrade", &err);
     copy_done("upgraded", bytes, start);
     printf("the old file is kept: %s/data.mdb.schema-1\n", data);
     return COMMAND_OK;

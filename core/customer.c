@@ -290,7 +290,7 @@ static json_t *erase(struct uplift *uplift, struct ingest_run *run, struct slice
     arena_release(&arena);
     json_t *answer = json_pack("{s:I, s:I, s:o, s:o, s:s}", "events", (json_int_t)events, "units",
                                (json_int_t)count, "rebuilding", rebuilding(run->txn), "moved",
-                               moved, "compaction", "due");
+                               moved, "compaction", uplift->compacts ? "due" : "off");
     if (!ok)
         json_decref(answer);
     return ok ? answer : NULL;

@@ -29,8 +29,9 @@ json_t *uplift_customer_get(struct uplift *uplift, struct slice id, struct slice
  * (it is under a digest of the id, not the id). `who` and the numbers of events and units stay in
  * the audit trail, with a keyed digest in place of the id. The answer says how figures moved:
  * {"events", "units", "moved": [{experiment, phase, variant, customers: {before, after}, metrics:
- * [{metric, customers: {before, after}, sum: {before, after}}]}], "compaction": "due"}; of each
- * unit the figures of its variant (null: those exposed to two). New reference. */
+ * [{metric, customers: {before, after}, sum: {before, after}}]}], "compaction": "due"}, or "off"
+ * where nothing will compact the store by itself; of each unit the figures of its variant (null:
+ * those exposed to two). New reference. */
 json_t *uplift_customer_erase(struct uplift *uplift, const char *who, struct slice id,
                               struct error *err);
 

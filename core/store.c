@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <libgen.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -507,6 +509,16 @@ bool store_exists(const char *folder, struct error *err)
     return fits && errno != ENOENT && errno != ENOTDIR
                ? error_set_errno(err, ERROR_IO, folder, "cannot be opened")
                : error_set(err, ERROR_NOT_FOUND, folder, "there is no store");
+}
+
+bool store_holds(const char *folder, const char *path)
+{
+    char outer[PATH_MAX], inner[PATH_MAX], *copy = xstrdup(path);
+    bool known =
+        realpath(folder, outer) && (realpath(path, inner) || realpath(dirname(copy), inner));
+    size_t len = known ? strlen(outer) : 0;
+    free(copy);
+    return known && strncmp(inner, outer, len) == 0 && (!inner[len] || inner[len] == '/');
 }
 
 struct store *store_open_reader(const char *folder, struct error *err)

@@ -53,6 +53,8 @@ struct store *store_open(const char *folder, size_t map_bytes, struct error *err
 void store_tell_place(const struct store *store, struct error *err);
 /* Whether there is a store in the folder; else ERROR_NOT_FOUND. For commands that make none. */
 bool store_exists(const char *folder, struct error *err);
+/* Whether a file or folder lies within the folder of a store, or would, as it need not be there. */
+bool store_holds(const char *folder, const char *path);
 /* For reading alone, beside a server that has the folder open, in another process. Of what that
  * commits later, transactions begun later see it. ERROR_NOT_FOUND where there is no store. While it
  * is open the server does not compact. */

@@ -54,6 +54,15 @@ static bool load_marks(struct uplift *uplift, struct error *err)
     return ok;
 }
 
+/* Who gets a copy of the folder must not get the key with it. */
+static bool check_key_place(const char *folder, const char *pseudonyms, struct error *err)
+{
+    return !pseudonyms || !store_holds(folder, pseudonyms) ||
+           error_set(err, ERROR_INVALID, "--pseudonymise",
+                     "%s lies within the data folder: a copy of the folder would carry the key",
+                     pseudonyms);
+}
+
 static bool load(struct uplift *uplift, const struct uplift_options *options, struct error *err)
 {
     if (!load_secret(uplift, err) || !keys_load(uplift, err) || !consent_load(uplift, err) ||
@@ -76,13 +85,15 @@ struct uplift *uplift_open_with(const char *folder, const struct uplift_options 
     uplift->require_consent = options->require_consent;
     uplift->looked = (struct uplift_looked){UINT64_MAX, UINT64_MAX};
     uplift->retain_days = options->retain_days;
+    uplift->compacts = !options->no_compaction;
     catalog_root_init(&uplift->catalog);
     pthread_mutex_init(&uplift->looking, NULL);
     fresh_init(&uplift->fresh);
     if (sodium_init() < 0)
         error_fatal("libsodium does not start");
     uplift->store = store_open(folder, options->store_max, err);
-    if (uplift->store && load(uplift, options, err)) {
+    if (uplift->store && check_key_place(folder, options->pseudonyms, err) &&
+        load(uplift, options, err)) {
         rebuild_start(uplift);
         return uplift;
     }

@@ -45,6 +45,7 @@ struct uplift {
     struct uplift_looked looked;
     struct fresh fresh;
     bool require_consent;          /* set at open */
+    bool compacts;                 /* set at open: somebody does after an erasure */
     atomic_uint_fast64_t refusals; /* consent.c */
     /* Counters for operators, since the start. */
     atomic_uint_fast64_t accepted, duplicates, rejected;
@@ -62,11 +63,13 @@ struct uplift_options {
     int64_t retain_days;  /* drop events older than that (retention.h); 0: keep all */
     size_t store_max;     /* most bytes of the store on disk; 0: as much as the disk holds */
     bool require_consent; /* who said nothing has not consented (consent.h) */
-    /* The file with the key of pseudonyms; NULL: ids are stored as they come (pseudonym.h). */
+    /* The file with the key of pseudonyms; NULL: ids are stored as they come (pseudonym.h). Not
+     * within the folder. */
     const char *pseudonyms;
     /* Told when writes begin to fail and when they are taken again (ingest_tell); or NULL. */
     void (*refusing)(const struct error *why);
-    bool no_customers; /* no id goes in or is looked up: a store with pseudonyms needs no key */
+    bool no_compaction; /* nobody compacts after an erasure, which then says so */
+    bool no_customers;  /* no id goes in or is looked up: a store with pseudonyms needs no key */
 };
 
 /* Opens or creates the folder, loads definitions and keys, starts the writer. */

@@ -3,7 +3,7 @@
 // moved; nothing of it left in the trail. Consent is heeded by assignment, events and imports.
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -267,6 +267,11 @@ test('with pseudonyms no id is on disk, and everything else is as without', asyn
   assert.equal(run('check', '--data', join(folder, 'again')).status, 0);
 
   await assert.rejects(serve('hidden'), /--pseudonymise: is needed/);
+  // A copy of the folder would carry the key.
+  const inside = join(folder, 'inside');
+  for (const place of [join(inside, 'key'), join(inside, '..', 'inside', 'key'), inside])
+    await assert.rejects(serve('inside', '--pseudonymise', place), /--pseudonymise: .*lies within the data folder/);
+  assert.ok(!existsSync(join(inside, 'key')));
   await assert.rejects(serve('open', '--pseudonymise', key), /ids as they came/);
   assert.match(run('import', file, '--data', join(folder, 'hidden')).stderr, /--pseudonymise: is needed/);
   assert.equal(run('demo', '--data', join(folder, 'story'), '--customers', '100', '--pseudonymise', key).status, 0);
@@ -274,7 +279,7 @@ test('with pseudonyms no id is on disk, and everything else is as without', asyn
 });
 
 test('after an erasure and a compaction no byte is left in the folder', async () => {
-  const own = await serve('erased');
+  const own = await serve('erased', '--compact-hours', '0');
   await define(own);
   const id = 'berta.example@shop.test', words = ['berta.example', 'words that nobody else says', 'unique-event-id', 'rare-device'];
   for (let i = 0; i < 20; i++)
@@ -283,7 +288,9 @@ test('after an erasure and a compaction no byte is left in the folder', async ()
     { type: 'outcome', customer: id, name: 'order', value: 3, id: words[2], at: Date.now() }]);
   assert.equal((await ask(own, 'GET', customer(id))).json.events.length, 3);
   for (const word of words) assert.ok(countInFolder('erased', word) > 0, word);
-  assert.equal((await ask(own, 'DELETE', customer(id))).status, 200);
+  const erased = await ask(own, 'DELETE', customer(id));
+  assert.equal(erased.status, 200);
+  assert.equal(erased.json.compaction, 'off'); // nothing does by itself
   assert.equal(await own.stop(), 0);
   const run = (command) => spawnSync(bin, [command, '--data', join(folder, 'erased')], { encoding: 'utf8' });
   assert.equal(run('compact').status, 0);

@@ -80,6 +80,16 @@ test('rows that cannot be read are refused by their line, the others count', () 
   assert.deepEqual(JSON.parse(stdout).metrics[0].arms.map((arm) => arm.n), [1, 1]);
 });
 
+test('of many refusals the first twenty are told, and how many more there were', () => {
+  const told = (stderr) => [stderr.match(/^uplift import: .*: line \d+: /gm).length, ...stderr.match(/: and \d+ more$/m) ?? []];
+  const table = file(`id,v,spend\na,x,1\nb,y,1\n${'c,x,two\n'.repeat(27)}`);
+  assert.deepEqual(told(importing(table, 'many-rows', '--outcome', 'spend:mean').stderr), [20, ': and 7 more']);
+  const events = file(`${'{"type": "outcome", "name": "order"}\n'.repeat(20)}`);
+  assert.deepEqual(told(run('import', events, '--events', '--data', join(folder, 'many-events')).stderr), [20]);
+  writeFileSync(events, `${readFileSync(events, 'utf8')}{"type": "what"}\n`);
+  assert.deepEqual(told(run('import', events, '--events', '--data', join(folder, 'many-events')).stderr), [20, ': and 1 more']);
+});
+
 // --- three ways ---------------------------------------------------------------------------------
 
 async function serve(name) {

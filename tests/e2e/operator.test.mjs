@@ -65,7 +65,7 @@ test('a pipe that is closed is no error to tell', () => {
 test('a backup does not go into the data folder', () => {
   for (const to of ['data/inside', 'data', 'data/../data/inside']) {
     const { status, stderr } = run('backup', '--data', at('data'), at(to));
-    assert.equal(status, 1);
+    assert.equal(status, 2);
     assert.match(stderr, /lies within the data folder/);
   }
   assert.ok(!existsSync(at('data/inside')));
