@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/json.h"
+#include "http/auth.h"
 #include "http/response.h"
 #include "http/router.h"
 
@@ -36,39 +37,37 @@ static const struct parameter {
     {"/v1/deliveries", "cursor", "That of the page before."},
     {"/v1/audit", "limit", "At most so many, 1 to 1000."},
     {"/v1/audit", "cursor", "That of the page before."},
-    {"/track", "client_key", "A client key, where no header can be set."},
-    {"/v1/events", "key", "A client key, where no header can be set."},
-    {"/v1/stream", "key", "A key, where no header can be set."},
 };
 
 /* What may go wrong on a route, beside what may on every one. */
-static void put_problem(json_t *responses, const char *status)
+static void put_problem(json_t *responses, const struct route *route, const char *status)
 {
-    json_object_set_new(responses, status,
-                        json_pack("{s:s}", "$ref", "#/components/responses/problem"));
+    char place[64];
+    snprintf(place, sizeof place, "#/components/responses/%s", respond_error_schema(route->path));
+    json_object_set_new(responses, status, json_pack("{s:s}", "$ref", place));
 }
 
 static void put_problems(json_t *responses, const struct route *route)
 {
     static const char *const always[] = {"405", "413", "429", "503"};
     for (size_t i = 0; i < sizeof always / sizeof *always; i++)
-        put_problem(responses, always[i]);
+        put_problem(responses, route, always[i]);
     if (route->access != ACCESS_ANYONE) {
-        put_problem(responses, "401");
-        put_problem(responses, "403");
+        put_problem(responses, route, "401");
+        put_problem(responses, route, "403");
     }
     if (strchr(route->path, '{'))
-        put_problem(responses, "404");
+        put_problem(responses, route, "404");
     if (route->body_max)
-        put_problem(responses, "400");
+        put_problem(responses, route, "400");
     if (route->access == ACCESS_EDITOR)
-        put_problem(responses, "409");
+        put_problem(responses, route, "409");
     if (route->access == ACCESS_EDITOR ||
         (route->access == ACCESS_PERSONAL && strcmp(route->method, "GET") != 0))
-        put_problem(responses, "507");
+        put_problem(responses, route, "507");
     if (strstr(route->summary, "If-Match")) {
-        put_problem(responses, "412");
-        put_problem(responses, "428");
+        put_problem(responses, route, "412");
+        put_problem(responses, route, "428");
     }
 }
 
@@ -77,16 +76,17 @@ static json_t *describe_parameters(const struct route *route)
     json_t *list = json_array();
     const char *brace = strchr(route->path, '{');
     if (brace)
-        json_array_append_new(list, json_pack("{s:s%, s:s, s:b, s:{s:s}}", "name", brace + 1,
-                                              strcspn(brace + 1, "}"), "in", "path", "required", 1,
-                                              "schema", "type", "string"));
+        json_array_append_new(
+            list, json_pack("{s:s%, s:s, s:b, s:s*, s:{s:s}}", "name", brace + 1,
+                            strcspn(brace + 1, "}"), "in", "path", "required", 1, "description",
+                            strstr(brace, "clientKey") ? "A client key: it lets in." : NULL,
+                            "schema", "type", "string"));
     if (strstr(route->summary, "If-Match"))
         json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:{s:s}}", "name", "If-Match", "in",
                                               "header", "required", 1, "schema", "type", "string"));
     for (size_t i = 0; i < sizeof parameters / sizeof *parameters; i++)
         if (strcmp(route->path, parameters[i].path) == 0 &&
-            (strcmp(route->method, "GET") == 0 || strstr(parameters[i].name, "key") ||
-             strncmp(route->path, "/ofrep/", 7) == 0))
+            (strcmp(route->method, "GET") == 0 || strncmp(route->path, "/ofrep/", 7) == 0))
             json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:{s:s}}", "name",
                                                   parameters[i].name, "in", "query", "description",
                                                   parameters[i].about, "schema", "type", "string"));
@@ -115,12 +115,11 @@ static const struct operation operations[] = {
 
 static const struct operation *operation_of(const struct route *route)
 {
-    static const struct operation other = {"", "", "any", "2XX", "any"};
     for (size_t i = 0; i < sizeof operations / sizeof *operations; i++)
         if (strcmp(operations[i].method, route->method) == 0 &&
             strcmp(operations[i].path, route->path) == 0)
             return &operations[i];
-    return &other;
+    return NULL;
 }
 
 static json_t *refer(const char *schema)
@@ -156,31 +155,77 @@ static json_t *describe_schemas(void)
     return all;
 }
 
+/* "?name": it may be left out. */
+static json_t *describe_request(const char *request)
+{
+    bool optional = *request == '?';
+    return json_pack("{s:b, s:{s:{s:o}}}", "required", !optional, "content", "application/json",
+                     "schema", refer(request + optional));
+}
+
+/* Any of them lets in; an empty one: nothing is needed. A key in the path is no scheme that OpenAPI
+ * knows, and a parameter of it. */
+static json_t *describe_security(const struct route *route)
+{
+    const char *parameter = auth_parameter(route);
+    json_t *list = json_array();
+    if (route->access == ACCESS_ANYONE || strstr(route->path, "{clientKey}"))
+        return list;
+    if (route->access == ACCESS_OPERATOR)
+        json_array_append_new(list, json_object());
+    json_array_append_new(list, json_pack("{s:[]}", "bearer"));
+    json_array_append_new(list, json_pack("{s:[]}", "header"));
+    if (parameter)
+        json_array_append_new(list, json_pack("{s:[]}", parameter));
+    return list;
+}
+
 static json_t *describe(const struct route *route)
 {
     const struct operation *bodies = operation_of(route);
+    must(bodies); /* a route without a line in operations.def */
     json_t *responses = json_pack("{s:o}", bodies->status, describe_answer(bodies->answer));
     json_t *operation = json_pack("{s:s, s:o, s:o}", "summary", route->summary, "parameters",
                                   describe_parameters(route), "responses", responses);
     put_problems(responses, route);
-    if (route->body_max)
-        json_object_set_new(operation, "requestBody",
-                            json_pack("{s:{s:{s:o}}}", "content", "application/json", "schema",
-                                      refer(bodies->request)));
-    if (route->access != ACCESS_ANYONE && !strstr(route->path, "{clientKey}"))
-        json_object_set_new(operation, "security",
-                            json_pack("[{s:[]}, {s:[]}]", "bearer", "header"));
+    if (*bodies->request)
+        json_object_set_new(operation, "requestBody", describe_request(bodies->request));
+    json_object_set_new(operation, "security", describe_security(route));
     return operation;
+}
+
+static json_t *describe_error(const char *about, const char *type, const char *schema)
+{
+    return json_pack("{s:s, s:{s:{s:o}}}", "description", about, "content", type, "schema",
+                     refer(schema));
+}
+
+static json_t *scheme(const char *in, const char *name, const char *about)
+{
+    return json_pack("{s:s, s:s, s:s, s:s}", "type", "apiKey", "in", in, "name", name,
+                     "description", about);
 }
 
 static json_t *describe_components(void)
 {
-    json_t *problem = json_pack("{s:s, s:{s:{s:o}}}", "description", "A problem (RFC 9457).",
-                                "content", "application/problem+json", "schema", refer("problem"));
-    return json_pack("{s:{s:{s:s, s:s}, s:{s:s, s:s, s:s}}, s:{s:o}, s:o}", "securitySchemes",
-                     "bearer", "type", "http", "scheme", "bearer", "header", "type", "apiKey", "in",
-                     "header", "name", "X-API-Key", "responses", "problem", problem, "schemas",
-                     describe_schemas());
+    static const char where[] = "A key where no header can be set: beacons, streams.";
+    json_t *responses = json_object(), *schemes = json_object();
+    json_object_set_new(
+        responses, "problem",
+        describe_error("A problem (RFC 9457).", "application/problem+json", "problem"));
+    json_object_set_new(responses, "ofrep_error",
+                        describe_error("An error as OpenFeature's providers read it.",
+                                       "application/json", "ofrep_error"));
+    json_object_set_new(responses, "growthbook_error",
+                        describe_error("An error as GrowthBook's SDKs read it.", "application/json",
+                                       "growthbook_error"));
+    json_object_set_new(schemes, "bearer",
+                        json_pack("{s:s, s:s}", "type", "http", "scheme", "bearer"));
+    json_object_set_new(schemes, "header", scheme("header", "X-API-Key", "A key."));
+    json_object_set_new(schemes, "key", scheme("query", "key", where));
+    json_object_set_new(schemes, "client_key", scheme("query", "client_key", where));
+    return json_pack("{s:o, s:o, s:o}", "securitySchemes", schemes, "responses", responses,
+                     "schemas", describe_schemas());
 }
 
 void openapi_get(struct request *request)

@@ -138,11 +138,12 @@ static json_t *say_growthbook(const struct request *request, int status, const s
 static const struct dialect {
     const char *prefix; /* of the path */
     json_t *(*say)(const struct request *request, int status, const struct error *err);
+    const char *schema; /* of schemas.def */
 } dialects[] = {
-    {"/api/", say_growthbook},
-    {"/sub/", say_growthbook},
-    {"/track", say_growthbook},
-    {"/ofrep/", ofrep_error},
+    {"/api/", say_growthbook, "growthbook_error"},
+    {"/sub/", say_growthbook, "growthbook_error"},
+    {"/track", say_growthbook, "growthbook_error"},
+    {"/ofrep/", ofrep_error, "ofrep_error"},
 };
 
 static json_t *say_problem(const struct request *request, int status, const struct error *err)
@@ -158,13 +159,27 @@ static json_t *say_problem(const struct request *request, int status, const stru
     return problem;
 }
 
-static void send_problem(struct request *request, int status, const struct error *err)
+static const struct dialect *dialect_of(const char *path)
 {
     for (size_t i = 0; i < sizeof dialects / sizeof *dialects; i++)
-        if (strncmp(request->path, dialects[i].prefix, strlen(dialects[i].prefix)) == 0) {
-            respond_json(request, status, dialects[i].say(request, status, err));
-            return;
-        }
+        if (strncmp(path, dialects[i].prefix, strlen(dialects[i].prefix)) == 0)
+            return &dialects[i];
+    return NULL;
+}
+
+const char *respond_error_schema(const char *path)
+{
+    const struct dialect *dialect = dialect_of(path);
+    return dialect ? dialect->schema : "problem";
+}
+
+static void send_problem(struct request *request, int status, const struct error *err)
+{
+    const struct dialect *dialect = dialect_of(request->path);
+    if (dialect) {
+        respond_json(request, status, dialect->say(request, status, err));
+        return;
+    }
     send_json(request, status, "application/problem+json", say_problem(request, status, err));
 }
 

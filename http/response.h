@@ -23,6 +23,8 @@ void respond_reader(struct request *request, const char *type, MHD_ContentReader
                     MHD_ContentReaderFreeCallback release, void *data);
 /* application/problem+json (RFC 9457), or what the SDKs expect that ask at this path. */
 void respond_error(struct request *request, const struct error *err);
+/* The shape of an error at this path, by its name in schemas.def. */
+const char *respond_error_schema(const char *path);
 /* The same with a status of its own. */
 void respond_problem(struct request *request, int status, const struct error *err);
 /* Text of any type, copied. `name` and `value`: one more header, or NULL. */

@@ -55,18 +55,43 @@ test('each operation has its parameters, who may call it, and its errors', () =>
     for (const [, name] of path.matchAll(/\{(\w+)\}/g)) assert.ok(operation.parameters.some((p) => p.in === 'path' && p.name === name && p.required), where);
     assert.ok(operation.summary && Object.keys(operation.responses).some((status) => /^2/.test(status)), where);
     assert.ok(operation.responses['503'], where);
-    if (operation.security) assert.ok(operation.responses['401'] && operation.responses['403'], where);
-    for (const use of operation.security ?? []) for (const scheme of Object.keys(use)) assert.ok(document.components.securitySchemes[scheme], where);
+    const inPath = /\{clientKey\}/.test(path);
+    if (operation.security.length || inPath) assert.ok(operation.responses['401'] && operation.responses['403'], where);
+    for (const use of operation.security) for (const scheme of Object.keys(use)) assert.ok(document.components.securitySchemes[scheme], where);
+    const error = /^\/ofrep\//.test(path) ? 'ofrep_error' : /^\/(api|sub|track)\b/.test(path) ? 'growthbook_error' : 'problem';
+    assert.equal(operation.responses['503'].$ref, `#/components/responses/${error}`, where);
   }
 });
 
+test('each operation has shapes: none takes or gives any object', () => {
+  for (const { path, method, operation } of operations()) {
+    const where = `${method} ${path}`, [[, answer]] = Object.entries(operation.responses).filter(([status]) => /^2\d\d$/.test(status));
+    for (const { schema } of [operation.requestBody, answer].flatMap((body) => Object.values(body?.content ?? {}))) {
+      const { $ref, type } = schema, name = $ref?.split('/').at(-1);
+      assert.ok(type === 'string' || ['nothing', 'openapi'].includes(name) || Object.keys(document.components.schemas[name]).some((key) => /^(required|properties|items|anyOf|allOf)$/.test(key)), where);
+    }
+  }
+});
+
+test('a key in the address lets in where it is said to', async () => {
+  const { key } = (await server.ask('POST', '/v1/keys', { kind: 'client' })).json;
+  const said = operations().flatMap(({ path, operation }) => operation.security.flatMap(Object.keys).filter((scheme) => /key/.test(scheme)).map((scheme) => `${path}?${scheme}`));
+  assert.deepEqual(said.sort(), ['/track?client_key', '/v1/events?key', '/v1/stream?key']);
+  for (const [path, kind] of [['/track?client_key=', 202], ['/v1/events?key=', 200]])
+    for (const [given, status] of [[key, kind], ['sdk-none', 401]])
+      assert.equal((await fetch(server.url + path + given, { method: 'POST', body: '[]' })).status, status, path);
+});
+
 test('what a real server answers is as described', async () => {
+  const seen = new Set();
   const answered = async (method, path, body, pattern = path) => {
-    const answer = await server.ask(method.toUpperCase(), path, body, method === 'put' ? { 'If-Match': '*' } : {});
+    const answer = await server.ask(method.toUpperCase(), path, body, /^(put|patch|delete)$/.test(method) ? { 'If-Match': '*' } : {});
     const described = document.paths[pattern][method].responses[answer.status];
     assert.ok(described, `${method} ${path}: ${answer.status} ${answer.text}`);
-    if (described.$ref) check('/components/schemas/problem', answer.json);
-    else if (described.content?.['application/json']) check(`/paths/${escape(pattern)}/${method}/responses/${answer.status}/content/${escape('application/json')}/schema`, answer.json);
+    if (answer.status < 300) seen.add(`${method} ${pattern}`);
+    if (described.$ref) check(`/components/schemas/${described.$ref.split('/').at(-1)}`, answer.json);
+    else if (!described.content) assert.equal(answer.text, '', pattern);
+    else if (described.content['application/json']) check(`/paths/${escape(pattern)}/${method}/responses/${answer.status}/content/${escape('application/json')}/schema`, answer.json);
     return answer;
   };
   await answered('post', '/v1/assign', { customer: 'c', track: true });
@@ -81,8 +106,55 @@ test('what a real server answers is as described', async () => {
   await answered('post', `/v1/keys/${made.json.id}/rotate`, undefined, '/v1/keys/{key}/rotate');
   await answered('get', '/v1/keys');
   await answered('get', '/v1/audit');
-  await answered('get', '/v1/customers/c/consent', undefined, '/v1/customers/{id}/consent');
+  const at = (method, pattern, value, body) => answered(method, pattern.replace(/\{\w+\}/, value), body, pattern);
+  const client = made.json.key;
+  await answered('post', '/v1/explain', { customer: 'c' });
+  for (const context of [{ targetingKey: 'c' }, {}]) await answered('post', '/ofrep/v1/evaluate/flags', { context });
+  await at('post', '/ofrep/v1/evaluate/flags/{id}', 'exp', { context: { targetingKey: 'c' } });
+  const live = (await answered('post', '/v1/keys', { kind: 'client' })).json.key;
+  await at('get', '/api/features/{clientKey}', live);
+  await at('post', '/api/eval/{clientKey}', live, { attributes: { id: 'c' } });
+  assert.notEqual(client, live);
+  await answered('post', '/track', [{ event_name: 'Experiment Viewed', properties_json: { experimentId: 'exp', variationId: 'a', hashValue: 'd' } }]);
+  await at('put', '/v1/experiments/{key}', 'two', { key: 'two', variants: [{ key: 'a' }, { key: 'b' }], layer: { key: 'l', range: [0, 0.5] } });
+  await at('patch', '/v1/experiments/{key}', 'two', { traffic: 0.5 });
+  for (const [step, body] of [['start'], ['pause'], ['resume'], ['new-phase', { traffic: 1 }], ['stop', { winner: 'a', reason: 'a trial' }], ['archive']])
+    await at('post', `/v1/experiments/{key}/${step}`, 'two', body);
+  await answered('post', '/v1/experiments', { key: 'gone', variants: [{ key: 'a' }, { key: 'b' }], layer: { key: 'l', range: [0, 0.5] } });
+  for (const part of ['looks', 'health']) await at('get', `/v1/experiments/{key}/${part}`, 'exp');
+  await answered('get', '/v1/layers');
+  await at('get', '/v1/layers/{key}', 'l');
+  await at('delete', '/v1/experiments/{key}', 'gone');
+  await answered('post', '/v1/metrics', { key: 'visits', kind: 'mean', event: 'visit' });
+  await at('put', '/v1/metrics/{key}', 'visits', { key: 'visits', kind: 'mean', event: 'visit', name: 'Visits' });
+  await at('delete', '/v1/metrics/{key}', 'visits');
+  await answered('post', '/v1/analyze', document.components.schemas.study.examples[0]);
+  for (const more of [{}, { customers_per_day: 1000 }, { simulate: { runs: 10, looks: 3 } }, { method: 'group-sequential' }])
+    await answered('post', '/v1/plan', { ...document.components.schemas.plan.examples[0], ...more });
+  await at('get', '/v1/customers/{id}/consent', 'c');
+  await at('get', '/v1/customers/{id}', 'c');
+  await at('put', '/v1/customers/{id}/consent', 'c', { analytics: true, personalization: true });
+  await at('put', '/v1/customers/{id}/consent', 'd', { analytics: false, personalization: false });
+  await at('delete', '/v1/customers/{id}', 'c');
+  const hook = (await answered('post', '/v1/webhooks', { url: 'http://127.0.0.1:9/', events: ['experiment.state'] })).json.id;
+  await answered('get', '/v1/webhooks');
+  await at('get', '/v1/webhooks/{key}', hook);
+  await at('put', '/v1/webhooks/{key}', hook, { url: 'http://127.0.0.1:9/', events: ['guardrail.alarm'], name: 'x' });
+  await at('post', '/v1/webhooks/{key}/rotate', hook);
+  for (let i = 0; i < 2; i++) await at('post', '/v1/webhooks/{key}/test', hook);
+  const [first, second] = (await answered('get', '/v1/deliveries')).json.deliveries;
+  await at('post', '/v1/deliveries/{key}/retry', first.id);
+  await at('delete', '/v1/deliveries/{key}', second.id);
+  await at('delete', '/v1/webhooks/{key}', hook);
+  await at('delete', '/v1/keys/{key}', made.json.id);
+  for (const path of ['/v1/openapi.json', '/healthz', '/readyz', '/metrics']) await answered('get', path);
+  const missing = operations().filter(({ operation }) => !JSON.stringify(operation.responses).includes('event-stream')).map(({ method, path }) => `${method} ${path}`).filter((name) => !seen.has(name));
+  assert.deepEqual(missing, [], 'every route was asked');
   // Errors are as described too.
-  for (const [method, path, body, pattern] of [['post', '/v1/experiments', { key: '?' }], ['get', '/v1/experiments/none', undefined, '/v1/experiments/{key}'], ['post', '/v1/assign', {}], ['post', '/v1/metrics', { key: 'x', kind: 'y' }]])
-    assert.ok((await answered(method, path, body, pattern ?? path)).status >= 400);
+  for (const [method, path, body, pattern] of [['post', '/v1/experiments', { key: '?' }], ['get', '/v1/experiments/none', undefined, '/v1/experiments/{key}'], ['post', '/v1/assign', {}], ['post', '/v1/metrics', { key: 'x', kind: 'y' }],
+    ['post', '/ofrep/v1/evaluate/flags', []], ['post', '/ofrep/v1/evaluate/flags/none', { context: {} }, '/ofrep/v1/evaluate/flags/{id}'], ['post', '/track', 'x'],
+    ['get', '/api/features/sdk-none', undefined, '/api/features/{clientKey}'], ['post', `/api/eval/${live}`, [], '/api/eval/{clientKey}']]) {
+    const answer = await answered(method, path, body, pattern ?? path);
+    assert.ok(answer.status >= 400, `${path}: ${answer.text}`);
+  }
 });
