@@ -18,14 +18,28 @@ static const struct page_file *exact(const char *path)
     return NULL;
 }
 
+/* Addresses for people. A star stands for one part of a path. */
+static const struct {
+    const char *address, *file;
+} addresses[] = {
+    {"/", "/experiments.html"},
+    {"/experiments", "/experiments.html"},
+    {"/experiments/*", "/experiment.html"},
+};
+
+static bool matches(const char *address, const char *path)
+{
+    size_t len = strcspn(address, "*");
+    if (!address[len])
+        return strcmp(path, address) == 0;
+    return strncmp(path, address, len) == 0 && path[len] && !strchr(path + len, '/');
+}
+
 const struct page_file *page_find(const char *path)
 {
-    static const char experiments[] = "/experiments/";
-    if (strcmp(path, "/") == 0 || strcmp(path, "/experiments") == 0)
-        return exact("/index.html");
-    if (strncmp(path, experiments, sizeof experiments - 1) == 0 && path[sizeof experiments - 1] &&
-        !strchr(path + sizeof experiments - 1, '/'))
-        return exact("/experiment.html");
+    for (size_t i = 0; i < sizeof addresses / sizeof *addresses; i++)
+        if (matches(addresses[i].address, path))
+            return exact(addresses[i].file);
     return exact(path);
 }
 

@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 struct page_file {
-    const char *path; /* "/app-1a2b3c4d.js"; NULL ends the table */
+    const char *path; /* "/experiment-1A2B3C4D.js"; NULL ends the table */
     const char *type; /* Content-Type */
     const char *etag; /* quoted */
     bool immutable;   /* the path holds a digest of the content: may be kept for ever */

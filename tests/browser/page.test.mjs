@@ -1,91 +1,19 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The page in real Chromium on the real server with the demo: what it says equals the API, no
-// serious accessibility finding, no console error, no request to another host. With UPLIFT_SHOTS
-// set to a folder, it leaves the pictures of the README there.
+// accessibility finding, no console error, no request to another host. With UPLIFT_SHOTS set to a
+// folder, it leaves the pictures of the README there.
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
-import { after, before, test } from 'node:test';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { LOOKS, api, browse, demo, excess, findings, open, post, ready, shoot, site, walk, weigh } from './browsing.mjs';
 
-const source = resolve(process.env.UPLIFT_SRCDIR ?? '.');
-const require = createRequire(join(source, 'ui', 'package.json'));
-// A tarball is built and checked without npm's packages.
-let chromium, axe;
-try {
-  ({ chromium } = require('playwright-core'));
-  axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
-} catch {
-  console.log('TAP version 13\n1..0 # SKIP playwright-core and axe-core are not installed in ui/');
-  process.exit(0);
-}
-const bin = process.env.UPLIFT_BIN;
-const folder = mkdtempSync(join(tmpdir(), 'uplift-page-'));
-const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-  '--disable-background-networking', '--disable-component-update', '--disable-sync'];
-let server, url, key, writer, browser, complaints;
-
-before(async () => {
-  const data = join(folder, 'demo');
-  execFileSync(bin, ['demo', '--data', data, '--customers', '20000']);
-  key = execFileSync(bin, ['key', 'create', '--data', data, '--role', 'viewer'], { encoding: 'utf8' }).trim();
-  writer = execFileSync(bin, ['key', 'create', '--data', data, '--kind', 'service'], { encoding: 'utf8' }).trim();
-  server = spawn(bin, ['serve', '--data', data, '--listen', '127.0.0.1:0']);
-  url = await new Promise((found, fail) => {
-    let text = '';
-    const timer = setTimeout(() => fail(new Error(`not listening: ${text}`)), 30_000);
-    server.stdout.on('data', (bytes) => {
-      text += bytes;
-      const match = /listening on (\S+)/.exec(text);
-      if (match) { clearTimeout(timer); found(match[1]); }
-    });
-  });
-  browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: FLAGS });
-});
-
-after(async () => {
-  await browser?.close();
-  const ended = new Promise((done) => server.on('exit', done));
-  server.kill('SIGTERM');
-  await ended;
-  rmSync(folder, { recursive: true, force: true });
-});
-
-const api = async (path) => (await fetch(url + path, { headers: { Authorization: `Bearer ${key}` } })).json();
-
-// A signed-in page at a path; what it complains of is gathered.
-async function open(path, options = {}, script = undefined) {
-  const context = await browser.newContext({ locale: 'en-GB', viewport: { width: 1280, height: 900 }, ...options });
-  const page = await context.newPage();
-  complaints = [];
-  if (script) await page.addInitScript(script);
-  page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
-  page.on('pageerror', (error) => complaints.push(String(error)));
-  page.on('request', (request) => request.url().startsWith(url) || request.url().startsWith('data:') || complaints.push(request.url()));
-  await page.goto(`${url}${path}#key=${key}`);
-  await page.waitForSelector('html[data-ready]', { state: 'attached' });
-  return page;
-}
-
-async function findings(page) {
-  // Through the debugger, which the page's policy does not bind.
-  const session = await page.context().newCDPSession(page);
-  await session.send('Runtime.evaluate', { expression: axe });
-  const { result } = await session.send('Runtime.evaluate', {
-    expression: `axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']}).then((r) =>
-      JSON.stringify(r.violations.map((v) => v.id + ': ' + v.nodes.map((n) => n.html).join(' | ').slice(0, 300))))`,
-    awaitPromise: true, returnByValue: true,
-  });
-  return JSON.parse(result.value);
-}
+browse({ fill: demo });
 
 test('the key leaves the address, and without one the page asks for it', async () => {
   const page = await open('/');
-  assert.ok(!page.url().includes(key));
-  const fresh = await (await browser.newContext()).newPage();
-  await fresh.goto(url);
+  assert.ok(!page.url().includes(site.key));
+  const fresh = await (await site.browser.newContext()).newPage();
+  await fresh.goto(site.url);
   await fresh.getByLabel(/Key of a person/).fill('adm-wrong');
   await fresh.getByRole('button', { name: 'Sign in' }).click();
   await fresh.getByRole('alert').waitFor();
@@ -104,7 +32,7 @@ test('the list says what needs a decision, in the words of the API', async () =>
   await page.getByLabel('Filter').fill('search');
   await page.waitForURL(/filter=search/);
   assert.equal(await page.getByRole('row').count(), 2);
-  assert.deepEqual(complaints, []);
+  assert.deepEqual(site.complaints, []);
 });
 
 test('the results page shows every verdict and figure of the API', async () => {
@@ -118,7 +46,7 @@ test('the results page shows every verdict and figure of the API', async () => {
   assert.ok(text.includes(`${(csat.estimate * 100).toFixed(1)} points`), text);
   assert.match(text, /▲ better/);
   assert.match(text, /✕ over limit/);
-  assert.deepEqual(complaints, []);
+  assert.deepEqual(site.complaints, []);
 });
 
 test('a split that is off hides verdicts until somebody asks', async () => {
@@ -129,20 +57,15 @@ test('a split that is off hides verdicts until somebody asks', async () => {
   assert.match(await page.getByRole('table').first().innerText(), /—/);
 });
 
-for (const [name, options] of [
-  ['light', { colorScheme: 'light' }], ['dark', { colorScheme: 'dark' }],
-  ['phone', { viewport: { width: 360, height: 740 } }], ['forced colours', { forcedColors: 'active' }],
-]) {
+for (const [name, options] of LOOKS) {
   test(`${name}: axe finds nothing, and nothing scrolls sideways`, async () => {
     for (const path of ['/experiments', '/experiments/recommendations', '/experiments/newsletter-box', '/experiments/search-rank?raw=1']) {
       const page = await open(path, options);
       await page.locator('table').first().waitFor();
-      if (process.env.UPLIFT_SHOTS && name !== 'forced colours')
-        await page.screenshot({ path: join(process.env.UPLIFT_SHOTS, `${path.split('/').pop().split('?')[0]}-${name}.png`), fullPage: true });
+      if (name !== 'forced colours') await shoot(page, `${path.split('/').pop().split('?')[0]}-${name}`);
       assert.deepEqual(await findings(page), [], path);
-      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-      assert.ok(wide <= 0, `${path}: ${wide} px too wide`);
-      assert.deepEqual(complaints, []);
+      assert.equal(await excess(page), 0, path);
+      assert.deepEqual(site.complaints, []);
     }
   });
 }
@@ -162,14 +85,7 @@ for (const width of [320, 360]) {
 
 test('the keyboard reaches everything, with a visible outline', async () => {
   const page = await open('/experiments');
-  const reached = [];
-  for (let i = 0; i < 6; i++) {
-    await page.keyboard.press('Tab');
-    reached.push(await page.evaluate(() => {
-      const style = getComputedStyle(document.activeElement);
-      return { text: document.activeElement.innerText, outline: style.outlineStyle !== 'none' };
-    }));
-  }
+  const reached = await walk(page, 6);
   assert.equal(reached[0].text, 'Skip to content');
   assert.ok(reached.every((stop) => stop.outline), JSON.stringify(reached));
 });
@@ -193,19 +109,18 @@ test('who answered is told in the figures of the API', async () => {
   const percent = (value) => `${(100 * value).toFixed(value < 0.1 ? 2 : 1)}%`;
   assert.ok(text.includes(`B answered ${percent(response.rates[1])}, A ${percent(response.rates[0])}`), text);
   assert.ok(text.includes(`weighted to everybody exposed by ${response.post_stratified_by}`) || response.post_stratified === null, text);
-  assert.deepEqual(complaints, []);
+  assert.deepEqual(site.complaints, []);
 });
 
 test('what comes in is shown without waiting for the next asking', async () => {
   // Without timers the page asks only when the stream tells it to.
-  const page = await open('/experiments/same-same', {}, () => { window.setInterval = () => 0; });
+  const page = await open('/experiments/same-same', {}, { script: () => { window.setInterval = () => 0; } });
   const shown = async () => Number(/A \S+ ([\d,]+)/.exec(await page.locator('main').innerText())[1].replaceAll(',', ''));
   const before = await shown();
   const events = Array.from({ length: 5 }, (_, i) => ({ type: 'exposure', customer: `streamed-${i}`, experiment: 'same-same', variant: 'a' }));
-  const answer = await fetch(`${url}/v1/events`, { method: 'POST', headers: { 'X-API-Key': writer }, body: JSON.stringify(events) });
-  assert.equal((await answer.json()).accepted, 5);
+  assert.equal((await post('/v1/events', events)).accepted, 5);
   await page.waitForFunction((count) => document.querySelector('main').innerText.replaceAll(',', '').includes(`A a ${count}`), before + 5);
-  assert.deepEqual(complaints, []);
+  assert.deepEqual(site.complaints, []);
 });
 
 test('how the range narrowed: a panel a variant, whose name and table hold the looks', async () => {
@@ -231,7 +146,7 @@ test('another metric is chosen, and the address keeps it', async () => {
   await page.getByRole('combobox', { name: 'Metric' }).selectOption('csat');
   await page.waitForURL(/metric=csat/);
   await page.reload();
-  await page.waitForSelector('html[data-ready]', { state: 'attached' });
+  await ready(page);
   assert.match(await page.getByRole('img', { name: /CSAT/ }).first().getAttribute('aria-label'), /over limit/);
   assert.match(await page.locator('figcaption').innerText(), /The effect changed over time/);
 });
@@ -247,7 +162,7 @@ test('an earlier look is shown as of its time, and stays as it is', async () => 
   assert.equal(then.experiment.variants.reduce((sum, row) => sum + row.exposed, 0), exposed);
   assert.ok(text.includes(then.decision.headline), text);
   await page.getByRole('link', { name: 'See now' }).click();
-  await page.waitForSelector('html[data-ready]', { state: 'attached' });
+  await ready(page);
   assert.ok(!page.url().includes('asof'));
 });
 
@@ -304,7 +219,7 @@ test('theme and colours are settings of this browser, kept over a reload', async
   await page.getByLabel('Verdicts without colour').check();
   assert.notEqual(await ground(), light);
   await page.reload();
-  await page.waitForSelector('html[data-ready]', { state: 'attached' });
+  await ready(page);
   assert.notEqual(await ground(), light);
   const colours = await page.evaluate(() => [getComputedStyle(document.querySelector('td.verdict.better')).color,
     getComputedStyle(document.body).color]);
@@ -349,11 +264,11 @@ test('a quantile and a percentile cap are named beside their metric', async () =
     Object.assign(row, { cap: 212.4, cap_percentile: 99 });
     await route.fulfill({ json });
   });
-  await page.goto(`${url}/experiments/recommendations`);
+  await page.goto(`${site.url}/experiments/recommendations`);
   await page.getByText('p90').first().waitFor();
   assert.match(await page.locator('main').innerText(), /secondary, capped at the 99th percentile \(212\.40\)/);
   assert.match(await page.locator('main').innerText(), /Ninetieth\s*secondary, p90/);
-  assert.deepEqual(complaints, []);
+  assert.deepEqual(site.complaints, []);
 });
 
 test('on paper there is no navigation, and the address stands below', async () => {
@@ -364,13 +279,24 @@ test('on paper there is no navigation, and the address stands below', async () =
   assert.ok((await page.pdf()).length > 10_000);
 });
 
-test('the results page is at most 60 KB over the wire', async () => {
-  let bytes = 0;
-  const html = await (await fetch(`${url}/experiments/recommendations`)).text();
-  for (const path of ['/experiments/recommendations', ...[...html.matchAll(/"(\/app-[^"]+)"/g)].map((match) => match[1])]) {
-    const answer = await fetch(url + path, { headers: { 'Accept-Encoding': 'gzip' } });
-    assert.equal(answer.status, 200);
-    bytes += Number(answer.headers.get('content-length'));
-  }
-  assert.ok(bytes > 1000 && bytes < 60_000, `${bytes} bytes`);
+test('the results page is at most 60 KB over the wire, and no page loads what only others need', async () => {
+  const sum = (sizes) => Object.values(sizes).reduce((a, b) => a + b, 0);
+  const results = await weigh('/experiments/recommendations');
+  const list = await weigh('/experiments');
+  assert.ok(sum(results) > 10_000 && sum(results) < 60_000, JSON.stringify(results));
+  assert.ok(sum(list) < sum(results) && !Object.keys(list).some((path) => path.startsWith('/experiment-')), JSON.stringify(list));
+  // HTML names every script that comes: none is found only by running another one.
+  const page = await open('/experiments/recommendations', {}, {
+    prepare: (fresh) => fresh.on('response', (answer) => {
+      const { pathname } = new URL(answer.url());
+      if (/\.(js|css)$/.test(pathname) && !results[pathname]) site.complaints.push(`not named: ${pathname}`);
+    }),
+  });
+  assert.equal(await page.locator('nav a[aria-current]').innerText(), 'Experiments');
+  assert.deepEqual(site.complaints, []);
+});
+
+test('addresses that are none say so', async () => {
+  for (const path of ['/experiments/', '/experiments/a/b', '/experiment', '/settings'])
+    assert.equal((await fetch(site.url + path)).status, 404, path);
 });

@@ -41,7 +41,7 @@ function Table({ title, rows, scale }) {
       <tbody>${rows.map((row) => html`<${Row} key=${row.key} row=${row} scale=${scale} />`)}</tbody></table></div>`;
 }
 
-export function List({ list }) {
+export function List({ data: list }) {
   const [filter, setFilter] = useAsked('filter');
   const rows = list.experiments.filter((row) => `${row.key} ${row.name} ${row.owner ?? ''}`.toLowerCase().includes(filter.toLowerCase()));
   const scale = scaleOf(rows.map((row) => row.summary?.primary).filter((row) => row?.effect === 'relative').map((row) => [row, row]));

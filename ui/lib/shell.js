@@ -1,38 +1,29 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The page: signs in with a key, shows what the API answers. It formats figures and computes none.
+// What all pages share: signing in with a key, the header, asking the API again and again, and what is
+// shown while it loads or fails. It formats figures and computes none.
 import { render } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { html } from 'htm/preact';
-import { Results } from './views/results.js';
-import { List } from './views/list.js';
-import { fetchJson, forgetKey, keepKey, readKey } from './lib/api.js';
-import { asked, useSetting } from './lib/state.js';
+import { forgetKey, keepKey, readKey } from './api.js';
+import { asked, useSetting } from './state.js';
 
 const REFRESH_MS = 10_000;
 const ANNOUNCE_MS = 30_000;
 
-// What the address asks for: the view of the HTML file, the experiment in the path, and the moment.
-const view = document.documentElement.dataset.view;
-const experiment = decodeURIComponent(location.pathname.split('/')[2] ?? '');
-
-function sourceOf() {
-  if (view !== 'results') return '/v1/experiments';
-  const query = new URLSearchParams();
-  if (asked('asof')) query.set('as_of', asked('asof'));
-  if (asked('phase')) query.set('phase', asked('phase'));
-  const text = query.toString();
-  return `/v1/experiments/${encodeURIComponent(experiment)}/results${text && `?${text}`}`;
-}
+const PAGES = [['/experiments', 'Experiments'], ['/layers', 'Layers']];
+const here = location.pathname === '/' ? '/experiments' : location.pathname;
 
 // Calls `refresh` when the server says that something on this page changed; asking every few seconds
 // goes on beside it, for where no stream is to be had. Returns how to stop.
-function listen(key, refresh) {
+function listen(key, concerns, refresh) {
   const stream = new EventSource(`/v1/stream?key=${encodeURIComponent(key)}`);
-  stream.addEventListener('change', (event) => {
-    const { experiments, results } = JSON.parse(event.data);
-    if (view !== 'results' || results.includes(experiment) || experiments.some((row) => row.key === experiment)) refresh();
-  });
+  stream.addEventListener('change', (event) => concerns(JSON.parse(event.data)) && refresh());
   return () => stream.close();
+}
+
+function Navigation() {
+  return html`<nav aria-label="Pages">${PAGES.map(([path, name]) => html`<a href=${path}
+    aria-current=${path === here ? 'page' : here.startsWith(`${path}/`) ? 'true' : undefined}>${name}</a>`)}</nav>`;
 }
 
 function SignIn({ onKey, wrong }) {
@@ -70,7 +61,7 @@ function Settings() {
 
 const clock = (time) => new Date(time).toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit', hour12: false });
 
-function App() {
+function App({ load, concerns, View }) {
   const [key, setKey] = useState(readKey());
   const [wrong, setWrong] = useState('');
   const [data, setData] = useState(null);
@@ -81,7 +72,6 @@ function App() {
   const [told, tell] = useState(0);
   const [attempt, setAttempt] = useState(0);
   const busy = useRef(false);
-  const source = sourceOf();
   const still = paused || asked('asof') !== '';
 
   useEffect(() => {
@@ -91,7 +81,7 @@ function App() {
       setNow(Date.now());
       if (busy.current) return;
       busy.current = true;
-      const answer = await fetchJson(source, key);
+      const answer = await load(key);
       busy.current = false;
       if (stopped) return;
       if (answer.status === 401) {
@@ -112,7 +102,7 @@ function App() {
     };
     if (!still || !data) refresh();
     const timer = still ? 0 : setInterval(refresh, REFRESH_MS);
-    const forget = still ? () => {} : listen(key, refresh);
+    const forget = still ? () => {} : listen(key, concerns, refresh);
     return () => { stopped = true; clearInterval(timer); forget(); };
   }, [key, still, attempt]);
 
@@ -120,10 +110,10 @@ function App() {
   const stale = data && !still && now - seen > 2 * REFRESH_MS;
   const body = !key ? html`<${SignIn} onKey=${signIn} wrong=${wrong} />`
     : !data ? (problem ? null : html`<div class="skeleton"><p>Loading…</p></div>`)
-      : view === 'results' ? html`<${Results} results=${data} source=${source} apiKey=${key} />` : html`<${List} list=${data} />`;
+      : html`<${View} data=${data} apiKey=${key} />`;
   return html`<a class="skip" href="#main">Skip to content</a>
-    <header><nav aria-label="Pages"><a href="/experiments">Experiments</a></nav>
-      ${key && html`<span class="muted" role="status">${told > 0 && `Updated ${clock(told)}`}</span>
+    <header><${Navigation} />
+      ${key && html`<span class="muted" role="status">${told > 0 ? `Updated ${clock(told)}` : ''}</span>
       <button onClick=${() => setPaused(!paused)} aria-pressed=${paused}>Pause</button>`}
       <${Settings} />
     </header>
@@ -132,4 +122,8 @@ function App() {
     <footer>${location.href.split('#')[0]}</footer>`;
 }
 
-render(html`<${App} />`, document.body);
+// Shows a page. `load`: asks the API with the key, and gives what fetchJson gives. `concerns`: whether a
+// change the server tells of is one of this page (by itself: all are). `View`: shows {data, apiKey}.
+export function start({ load, concerns = () => true, View }) {
+  render(html`<${App} load=${load} concerns=${concerns} View=${View} />`, document.body);
+}
