@@ -123,12 +123,27 @@ static const char *variable(const char *name, char shown[64])
     return value && *value ? value : NULL;
 }
 
-/* A list replaces the default; blanks stand between its values, which live as long as the process.
- */
+/* Words of the environment that options point at, for as long as the process lives. */
+static struct words {
+    struct words *next;
+    char text[];
+} * kept;
+
+static char *keep(const char *value)
+{
+    size_t size = strlen(value) + 1;
+    struct words *words = xmalloc(sizeof *words + size);
+    memcpy(words->text, value, size);
+    words->next = kept;
+    kept = words;
+    return words->text;
+}
+
+/* A list replaces the default; blanks stand between its values. */
 static bool take_list(const struct options *options, const struct option_row *row,
                       const char *shown, const char *value)
 {
-    char *rest = xstrdup(value), *save = NULL;
+    char *rest = keep(value), *save = NULL;
     bool ok = true;
     ((struct option_values *)row->out)->count = 0;
     for (char *word = strtok_r(rest, " ", &save); ok && word; word = strtok_r(NULL, " ", &save))
