@@ -15,6 +15,7 @@
 #include "core/analysis.h"
 #include "core/keys.h"
 #include "core/ledger.h"
+#include "core/overlap.h"
 #include "core/retention.h"
 #include "core/uplift.h"
 #include "http/log.h"
@@ -190,8 +191,9 @@ static bool keep_house(struct uplift *uplift, int64_t compact_hours, struct expi
                        struct error *err)
 {
     rebuild_start(uplift); /* one that a full disk ended goes on */
-    return expire(expiry, err) && keys_save(uplift, err) && analysis_keep_house(uplift, err) &&
-           retain(uplift, err) && compact_when_due(uplift, compact_hours, err);
+    return expire(expiry, err) && keys_save(uplift, err) && overlap_keep_house(uplift, err) &&
+           analysis_keep_house(uplift, err) && retain(uplift, err) &&
+           compact_when_due(uplift, compact_hours, err);
 }
 
 /* One line where it begins to fail, or fails in another way, and one where it goes well again. */

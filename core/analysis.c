@@ -217,10 +217,11 @@ static json_t *made_of(const struct gathered *g, struct store_txn *txn)
     bool replaced = json_integer_value(json_object_get(last, "day")) == g->day;
     json_t *before = replaced ? gathered_running(g) : json_incref(json_object_get(last, "as_of"));
     audit_head(txn, &head);
-    return json_pack("{s:I, s:s, s:I, s:I, s:I, s:I, s:o?}", "trail", (json_int_t)head.rows,
+    return json_pack("{s:I, s:s, s:I, s:I, s:O*, s:I, s:I, s:o?}", "trail", (json_int_t)head.rows,
                      "digest", head.digest, "event_at", (json_int_t)g->event_at, "rejected",
-                     (json_int_t)g->rejected, "sealed", (json_int_t)g->sealed, "sealed_since",
-                     (json_int_t)g->sealed_since, "before", before);
+                     (json_int_t)g->rejected, "interaction", g->interaction, "sealed",
+                     (json_int_t)g->sealed, "sealed_since", (json_int_t)g->sealed_since, "before",
+                     before);
 }
 
 static bool make_taking(struct uplift *uplift, const struct gathered *g, struct store_txn *txn,

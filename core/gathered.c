@@ -9,6 +9,7 @@
 
 #include "core/json.h"
 #include "core/ledger.h"
+#include "core/overlap.h"
 #include "core/recount.h"
 #include "core/when.h"
 
@@ -146,6 +147,7 @@ bool gathered_read(struct store_txn *txn, struct gathered *g, struct error *err)
         return true;
     if (!tally_each(txn, key_slice(&prefix), take, g, err))
         return false;
+    g->interaction = overlap_note(txn, of.experiment, of.phase);
     g->sealed_since = g->sealed ? ledger_sealed_since(txn, of.experiment, of.phase) : 0;
     finish(g);
     return true;
@@ -165,6 +167,7 @@ void gathered_release(struct gathered *g)
     gathered_bins_release(&g->bins);
     free(g->values);
     look_release(&g->last);
+    json_decref(g->interaction);
     arena_release(&g->arena);
 }
 

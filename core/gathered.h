@@ -29,12 +29,14 @@ struct gathered {
     const struct experiment *experiment; /* as it was in that phase */
     const struct experiment *present;
     int phase;
-    int64_t now;      /* ms */
-    int64_t event_at; /* ms: the last event as this process saw it; 0: none yet */
-    int64_t rejected; /* events refused since the server started */
-    int64_t day;      /* of the phase, from 1; it stops with the phase */
-    struct look last; /* the look before this one; empty where there is none */
-    bool recounting;  /* tallies are being counted anew: there is the last look alone */
+    int64_t now;         /* ms */
+    int64_t event_at;    /* ms: the last event as this process saw it; 0: none yet */
+    int64_t rejected;    /* events refused since the server started */
+    json_t *interaction; /* what health says of other experiments (overlap_note), or NULL; set by
+                          * gathered_read, or by the caller of gathered_take; released with it */
+    int64_t day;         /* of the phase, from 1; it stops with the phase */
+    struct look last;    /* the look before this one; empty where there is none */
+    bool recounting;     /* tallies are being counted anew: there is the last look alone */
     int64_t customers_done, customers_left; /* of the recount */
     int64_t exposed;                        /* customers, all variants */
     int64_t sealed;                         /* units of the phase that are (retention.h) */

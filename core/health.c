@@ -295,6 +295,14 @@ static void check_drift(json_t *report, const struct health_input *input)
     text_release(&text);
 }
 
+static void check_interaction(json_t *report, const struct health_input *input)
+{
+    const json_t *note = input->interaction;
+    if (note)
+        add(report, input, "interaction", word(note, "status"), word(note, "text"),
+            json_deep_copy(json_object_get(note, "evidence")));
+}
+
 /* --- the report ----------------------------------------------------------------------------- */
 
 json_t *health_report(const struct health_input *input)
@@ -305,6 +313,7 @@ json_t *health_report(const struct health_input *input)
     check_events(report, input);
     check_answers(report, input);
     check_drift(report, input);
+    check_interaction(report, input);
     return report;
 }
 

@@ -143,6 +143,24 @@ struct ledger_held {
 bool ledger_units(struct store_txn *txn, uint64_t customer, const struct catalog *catalog,
                   struct arena *arena, struct ledger_held **held, size_t *count, struct error *err);
 
+/* A walk over the units of all customers in slices, each with a read transaction of its own. Of a
+ * customer with more than LEDGER_WALK_UNITS_MAX units that are wanted the others are passed over.
+ */
+enum { LEDGER_WALK_UNITS_MAX = 256 };
+struct ledger_walk {
+    const struct catalog *catalog; /* acquired before the transaction was begun */
+    uint64_t from;                 /* the customer to begin at; then where to go on, 0 at the end */
+    size_t rows; /* about how many are read; all those of a customer are read in one slice */
+    /* Which units are decoded. */
+    bool (*wanted)(void *data, uint32_t experiment, uint16_t phase);
+    /* Those of one customer, at least one, valid during the call. */
+    void (*visit)(void *data, const struct ledger_held *held, size_t count);
+    void *data;
+};
+/* ERROR_BUSY, and nothing visited, while anything is being counted anew (recount.h): units are then
+ * not what they will be. ERROR_CORRUPT where one is damaged. */
+bool ledger_walk_units(struct store_txn *txn, struct ledger_walk *walk, struct error *err);
+
 /* The variant of the customer's first exposure in the present phase, by index, also where another
  * one followed; -1 where there is none, or where it is not known any more (exposed to two, and the
  * events were dropped). Reads one row, and the history only of who was exposed to two. *err where

@@ -38,6 +38,20 @@ const char *metric_kind_word(enum metric_kind kind)
     return kind_words[kind];
 }
 
+const char *metric_unit_word(enum metric_kind kind)
+{
+    switch (kind) {
+    case METRIC_BINARY:
+    case METRIC_RETENTION:
+    case METRIC_CSAT:
+        return "share";
+    case METRIC_NPS:
+        return "points";
+    default:
+        return "number";
+    }
+}
+
 const char *metric_role_word(enum metric_role role)
 {
     return role_words[role];

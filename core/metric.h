@@ -69,6 +69,8 @@ bool metric_kind_is_survey(enum metric_kind kind);
 void metric_kind_scores(enum metric_kind kind, int *least, int *most);
 /* Whether it is counted by bins of its value too (stats/sketch.h). */
 bool metric_needs_bins(const struct metric *metric);
+/* What its mean is: "share", "points" (of a score) or "number"; static. */
+const char *metric_unit_word(enum metric_kind kind);
 /* "primary", "guardrail", "secondary"; static. */
 const char *metric_role_word(enum metric_role role);
 

@@ -301,7 +301,8 @@ static json_t *make(const struct replaying *replaying, const struct one *one, st
                          .sealed_since =
                              json_integer_value(json_object_get(made_of, "sealed_since")),
                          .last = {json_incref(json_object_get(one->before, "results")),
-                                  json_incref(json_object_get(one->before, "counted")), NULL}};
+                                  json_incref(json_object_get(one->before, "counted")), NULL},
+                         .interaction = json_incref(json_object_get(made_of, "interaction"))};
     gathered_take(one->tallies, &g);
     g.look = g.look_due; /* a look that is due is taken by the one that is kept */
     json_t *results = results_make(&g, err);

@@ -171,20 +171,6 @@ static json_t *answers_json(const struct gathered *g, const struct metric *metri
     return list;
 }
 
-static const char *unit_of(const struct metric *metric)
-{
-    switch (metric->kind) {
-    case METRIC_BINARY:
-    case METRIC_RETENTION:
-    case METRIC_CSAT:
-        return "share";
-    case METRIC_NPS:
-        return "points";
-    default:
-        return "number";
-    }
-}
-
 /* The level that a reader may rely on: of a survey's two methods together, of a schedule's looks as
  * its role shares it. */
 static double shown_alpha(const struct gathered *g, const struct metric *metric,
@@ -206,7 +192,7 @@ static void finish_metric(const struct gathered *g, json_t *row, const struct me
     json_object_set_new(row, "kind", json_string(metric_kind_word(metric->kind)));
     json_object_set_new(row, "role", json_string(metric_role_word(role)));
     json_object_set_new(row, "goal", json_string(decrease ? "decrease" : "increase"));
-    json_object_set_new(row, "unit", json_string(unit_of(metric)));
+    json_object_set_new(row, "unit", json_string(metric_unit_word(metric->kind)));
     json_object_set_new(row, "alpha", json_real(shown_alpha(g, metric, role)));
     if (metric->cap_percentile > 0)
         json_object_set_new(row, "cap_percentile", json_figure(metric->cap_percentile));
@@ -414,6 +400,7 @@ json_t *results_make(const struct gathered *g, struct error *err)
                                   .running = g->present->state == EXPERIMENT_RUNNING,
                                   .last_event_at = last_event_at(g),
                                   .rejected = g->rejected,
+                                  .interaction = g->interaction,
                                   .now = g->now,
                                   .before = json_object_get(g->last.results, "health")};
     health.variants = variants_json(g, &health.exposed);

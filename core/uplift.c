@@ -89,6 +89,7 @@ struct uplift *uplift_open_with(const char *folder, const struct uplift_options 
     catalog_root_init(&uplift->catalog);
     pthread_mutex_init(&uplift->looking, NULL);
     fresh_init(&uplift->fresh);
+    overlap_init(&uplift->overlap);
     if (sodium_init() < 0)
         error_fatal("libsodium does not start");
     uplift->store = store_open(folder, options->store_max, err);
@@ -112,6 +113,7 @@ void uplift_close(struct uplift **uplift)
 {
     if (!*uplift)
         return;
+    overlap_release(&(*uplift)->overlap);
     struct error unsaved = {0}; /* when a key was last used is not worth refusing to close */
     if ((*uplift)->ingest)
         keys_save(*uplift, &unsaved);

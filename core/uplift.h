@@ -20,6 +20,7 @@
 #include "core/error.h"
 #include "core/fresh.h"
 #include "core/ingest.h"
+#include "core/overlap.h"
 #include "core/rebuild.h"
 #include "core/store.h"
 #include "core/when.h"
@@ -41,6 +42,7 @@ struct uplift {
     struct catalog_root catalog; /* published by the writer thread */
     struct keys *keys;           /* keys.c */
     struct rebuild rebuild;
+    struct overlap overlap;
     pthread_mutex_t looking; /* held from reading the last look to keeping the next one */
     struct uplift_looked looked;
     struct fresh fresh;

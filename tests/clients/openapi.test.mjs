@@ -101,6 +101,8 @@ test('what a real server answers is as described', async () => {
   await answered('get', '/v1/experiments/exp', undefined, '/v1/experiments/{key}');
   await answered('get', '/v1/experiments/exp/results', undefined, '/v1/experiments/{key}/results');
   await answered('get', '/v1/metrics');
+  await answered('get', '/v1/overlap');
+  await answered('get', '/v1/experiments/exp/overlap', undefined, '/v1/experiments/{key}/overlap');
   await answered('get', '/v1/metrics/buy', undefined, '/v1/metrics/{key}');
   const made = await answered('post', '/v1/keys', { kind: 'client', name: 'x' });
   await answered('post', `/v1/keys/${made.json.id}/rotate`, undefined, '/v1/keys/{key}/rotate');
