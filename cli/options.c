@@ -124,19 +124,19 @@ static const char *variable(const char *name, char shown[64])
 }
 
 /* Words of the environment that options point at, for as long as the process lives. */
-static struct words {
-    struct words *next;
+static struct kept_word {
+    struct kept_word *next;
     char text[];
-} * kept;
+} * first_kept;
 
 static char *keep(const char *value)
 {
     size_t size = strlen(value) + 1;
-    struct words *words = xmalloc(sizeof *words + size);
-    memcpy(words->text, value, size);
-    words->next = kept;
-    kept = words;
-    return words->text;
+    struct kept_word *word = xmalloc(sizeof *word + size);
+    memcpy(word->text, value, size);
+    word->next = first_kept;
+    first_kept = word;
+    return word->text;
 }
 
 /* A list replaces the default; blanks stand between its values. */
