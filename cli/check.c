@@ -13,6 +13,7 @@
 #include "core/look.h"
 #include "core/recount.h"
 #include "core/uplift.h"
+#include "core/webhook.h"
 
 static const char help[] =
     "Usage: uplift check --data DIR [--repair]\n"
@@ -65,12 +66,13 @@ static bool wait_for_rebuild(struct uplift *uplift, struct error *err)
                      failed->message);
 }
 
-/* Of looks and consent each row that cannot be read is told. */
+/* Of looks, consent and webhooks each row that cannot be read is told. */
 static bool verify_rows(struct store_txn *txn, struct error *err)
 {
     bool ok = true;
     for (enum store_table table = 0; ok && table < STORE_TABLES; table++)
-        if (table != STORE_LOOK && table != STORE_CONSENT)
+        if (table != STORE_LOOK && table != STORE_CONSENT && table != STORE_WEBHOOK &&
+            table != STORE_DELIVERY)
             ok = store_verify(txn, table, err);
     return ok;
 }
@@ -84,6 +86,10 @@ static bool check(struct store_txn *txn, const struct catalog *catalog, uint64_t
               verify_rows(txn, err);
     *differences += look_damaged(txn, false, report, &outcome);
     *differences += consent_damaged(txn, false, report, &outcome);
+    uint64_t damaged = webhook_damaged(txn, false, report, &outcome);
+    ok = ok && (damaged ||
+                (store_verify(txn, STORE_WEBHOOK, err) && store_verify(txn, STORE_DELIVERY, err)));
+    *differences += damaged;
     progress_done(&outcome.progress);
     if (outcome.shown > SHOWN_MAX)
         printf("… and %d more like these\n", outcome.shown - SHOWN_MAX);
@@ -117,6 +123,7 @@ static bool begin_repair(void *data, struct ingest_run *run, struct error *err)
     recount_afresh(run->txn);
     look_damaged(run->txn, true, report, data);
     consent_damaged(run->txn, true, report, data);
+    webhook_damaged(run->txn, true, report, data);
     return true;
 }
 

@@ -243,16 +243,16 @@ struct running {
     atomic_bool ending;
 };
 
-static bool do_nothing(void *data, struct ingest_run *run, struct error *err)
+static void do_nothing(void *data, struct store_txn *txn, int64_t cut)
 {
     (void)data;
-    (void)run;
-    (void)err;
-    return true;
+    (void)txn;
+    (void)cut;
 }
 
 /* Gives a sign of life when the writer took a job, which it never does where it hangs, and no
- * thread hangs in a request. A disk that refuses writes is no reason to begin anew. */
+ * thread hangs in a request. The job has no weight: one that is refused by a full queue would tell
+ * of life where nothing empties it. A disk that refuses writes is no reason to begin anew. */
 static void *watch_over(void *data)
 {
     struct running *running = data;
@@ -261,7 +261,7 @@ static void *watch_over(void *data)
     for (; !atomic_load(&running->ending); waited += 100000) {
         struct error err = {0};
         if (waited >= every) {
-            ingest_call(running->uplift->ingest, do_nothing, NULL, &err);
+            ingest_snapshot(running->uplift->ingest, do_nothing, NULL, &err);
             if (server_alive(running->server, running->watchdog_usec * 1000))
                 notify_send("WATCHDOG=1");
             waited = 0;

@@ -54,13 +54,16 @@ static void new_secret(char secret[WEBHOOK_SECRET_MAX])
 
 /* --- rows ------------------------------------------------------------------------------------ */
 
-static json_t *parse_row(struct slice value, struct error *err)
+json_t *webhook_parse(struct slice id, struct slice value)
 {
     struct error why = {0};
-    json_t *row = json_parse(value.ptr, value.len, &why);
-    if (!row)
-        error_set(err, ERROR_CORRUPT, NULL, "a stored webhook is damaged");
-    return row;
+    json_t *row = value.ptr ? json_parse(value.ptr, value.len, &why) : NULL;
+    const char *own = json_string_value(json_object_get(row, "id"));
+    if (own && slice_is(id, own) && json_is_string(json_object_get(row, "url")) &&
+        json_is_string(json_object_get(row, "secret")))
+        return row;
+    json_decref(row);
+    return NULL;
 }
 
 json_t *webhook_row(struct store_txn *txn, const char *id, struct error *err)
@@ -70,7 +73,10 @@ json_t *webhook_row(struct store_txn *txn, const char *id, struct error *err)
         store_healthy(txn, err);
         return NULL;
     }
-    return parse_row(value, err);
+    json_t *row = webhook_parse(slice_of(id), value);
+    if (!row)
+        error_set(err, ERROR_CORRUPT, NULL, "a stored webhook is damaged");
+    return row;
 }
 
 void webhook_put_row(struct store_txn *txn, const json_t *row)
@@ -119,22 +125,21 @@ static bool asks_for(const json_t *row, enum webhook_type type)
     return false;
 }
 
-/* Calls visit with each row; the rest as look_each does it. */
-static bool each_row(struct store_txn *txn, void (*visit)(void *data, json_t *row), void *data,
-                     struct error *err)
+/* A damaged one must not keep a server from its start, nor events out: `uplift check` names it. */
+bool webhook_each(struct store_txn *txn, void (*visit)(void *data, json_t *row), void *data,
+                  struct error *err)
 {
     struct store_cursor *cursor = store_walk(txn, STORE_WEBHOOK, NO_SLICE, NO_SLICE);
     struct slice id, value;
-    bool ok = true;
-    while (ok && store_next(cursor, &id, &value)) {
-        json_t *row = parse_row(value, err);
-        ok = row != NULL;
-        if (ok)
+    store_walk_damaged(cursor);
+    while (store_next(cursor, &id, &value)) {
+        json_t *row = webhook_parse(id, value);
+        if (row)
             visit(data, row);
         json_decref(row);
     }
     store_walk_end(&cursor);
-    return ok && store_healthy(txn, err);
+    return store_healthy(txn, err);
 }
 
 static void add_types(void *data, json_t *row)
@@ -149,7 +154,7 @@ bool webhooks_load(struct uplift *uplift, struct error *err)
 {
     unsigned types = 0;
     struct store_txn *txn = store_read(uplift->store, err);
-    bool ok = txn && each_row(txn, add_types, &types, err);
+    bool ok = txn && webhook_each(txn, add_types, &types, err);
     store_abort(&txn);
     if (ok)
         atomic_store(&uplift->webhook_types, types);
@@ -311,7 +316,7 @@ static void run_remove(struct change *change, struct store_txn *txn, json_t *row
     (void)row;
     (void)err;
     store_delete(txn, STORE_WEBHOOK, slice_of(change->id));
-    webhook_delete_messages(txn, change->id, NULL);
+    webhook_delete_messages(txn, change->id);
 }
 
 bool webhook_remove(struct uplift *uplift, const char *who, const char *id, struct error *err)
@@ -369,14 +374,13 @@ static void add_shown(void *data, json_t *row)
     json_array_append_new(list, copy);
 }
 
-static bool count_message(void *data, uint64_t number, json_t *message)
+static bool count_message(void *data, const struct webhook_place *place, json_t *message)
 {
     json_t *list = data, *row;
     size_t i;
-    (void)number;
     json_array_foreach(list, i, row)
     {
-        const char *state = json_is_true(json_object_get(message, "dead")) ? "dead" : "waiting";
+        const char *state = place->dead ? "dead" : "waiting";
         if (json_equal(json_object_get(row, "id"), json_object_get(message, "webhook")))
             json_object_set_new(row, state,
                                 json_integer(json_integer_value(json_object_get(row, state)) + 1));
@@ -388,8 +392,8 @@ static json_t *all_shown(struct uplift *uplift, struct error *err)
 {
     json_t *list = json_array();
     struct store_txn *txn = store_read(uplift->store, err);
-    bool ok = txn && each_row(txn, add_shown, list, err) &&
-              webhook_each_message(txn, 0, count_message, list, err);
+    bool ok = txn && webhook_each(txn, add_shown, list, err) &&
+              webhook_each_message(txn, count_message, list, err);
     store_abort(&txn);
     if (ok)
         return list;
@@ -439,9 +443,9 @@ void webhook_emit(struct uplift *uplift, struct store_txn *txn, enum webhook_typ
                   const unsigned char customer[16], json_t *data)
 {
     struct telling telling = {uplift, txn, type, at, customer, data};
-    struct error unread = {0}; /* a damaged webhook must not keep events out; check names it */
+    struct error failed = {0}; /* sticks to the transaction */
     if (webhook_wanted(uplift, type))
-        each_row(txn, tell, &telling, &unread);
+        webhook_each(txn, tell, &telling, &failed);
     json_decref(data);
 }
 
@@ -476,9 +480,4 @@ void webhook_emit_feedback(struct uplift *uplift, struct store_txn *txn, const s
                            "score", json_figure(event->value), "comment",
                            text_or_null(event->comment), "stage", text_or_null(event->stage),
                            "channel", text_or_null(event->channel), "at", json_when(event->at)));
-}
-
-void webhook_forget(struct store_txn *txn, const unsigned char customer[16])
-{
-    webhook_delete_messages(txn, NULL, customer);
 }

@@ -23,6 +23,7 @@
 #include "core/ingest.h"
 
 struct uplift;
+struct store_txn;
 
 enum webhook_type {
 #define WEBHOOK(name, word, summary) WEBHOOK_##name,
@@ -71,10 +72,11 @@ void webhook_forget(struct store_txn *txn, const unsigned char customer[16]);
 /* Writes a message of type webhook.test, whatever the webhook asked for. */
 bool webhook_test(struct uplift *uplift, const char *id, struct error *err);
 
-/* {"deliveries": […], "next"}: messages that were not taken yet, oldest first, behind the number
- * `after`: {id, number, webhook, type, at, attempts, next_at, status, error, dead, body}; only dead
- * letters where `dead`. */
-json_t *webhook_deliveries(struct uplift *uplift, uint64_t after, size_t limit, bool dead,
+/* {"deliveries": […], "next"}: messages that were not taken yet: of each webhook by when they are
+ * due, then dead letters, by when they died: {id, webhook, type, at, attempts, next_at, status,
+ * error, dead, body}. `after`: the "next" of the page before, or "". Only dead letters where
+ * `dead`. */
+json_t *webhook_deliveries(struct uplift *uplift, const char *after, size_t limit, bool dead,
                            struct error *err);
 /* Has a message sent at once, dead or not, with all its tries before it; or dropped. */
 bool webhook_retry(struct uplift *uplift, const char *message, struct error *err);
@@ -82,17 +84,24 @@ bool webhook_drop(struct uplift *uplift, const char *message, struct error *err)
 
 /* --- for the sender -------------------------------------------------------------------------- */
 
+/* Where a message lies. */
+struct webhook_place {
+    bool dead;
+    char webhook[WEBHOOK_ID_MAX]; /* "" where it is dead */
+    int64_t at;                   /* ms: when it is due, 0 at once; or when it died */
+    uint64_t number;              /* of those at one moment, in their order */
+};
+
 struct webhook_message {
-    uint64_t number;         /* its key */
+    struct webhook_place place;
     char id[WEBHOOK_ID_MAX]; /* webhook-id */
-    char webhook[WEBHOOK_ID_MAX];
     char url[WEBHOOK_URL_MAX + 1];
     char secrets[2][WEBHOOK_SECRET_MAX]; /* the second is "" but for a day after a rotation */
     char *body;                          /* JSON text; webhook_message_release frees it */
 };
 
-/* The oldest message that is due at `now` (ms) and whose webhook `busy` does not name. False where
- * there is none, or with *err. */
+/* A message that is due at `now` (ms) and whose webhook `busy` does not name: of one webhook the
+ * first. False where there is none, or with *err. */
 bool webhook_due(struct uplift *uplift, int64_t now, bool (*busy)(void *data, const char *webhook),
                  void *data, struct webhook_message *out, struct error *err);
 void webhook_message_release(struct webhook_message *message);
@@ -125,5 +134,10 @@ bool webhook_figures(struct uplift *uplift, struct webhook_figures *out, struct 
 
 /* Which types are asked for: before any other thread runs. */
 bool webhooks_load(struct uplift *uplift, struct error *err);
+
+/* Webhooks and messages that cannot be read, which keep nobody from the others: calls report with a
+ * line for each, and takes them out where `remove` (by the writer). How many there are. */
+uint64_t webhook_damaged(struct store_txn *txn, bool remove,
+                         void (*report)(void *data, const char *line), void *data);
 
 #endif

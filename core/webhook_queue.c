@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Messages of webhooks on their way: rows of JSON under a number that grows, until they are taken.
- * There are few at a time, so what is asked of them is a walk. */
+/* Messages of webhooks on their way, as rows of JSON: those that wait under their webhook and when
+ * they are due, then the dead under when they died. So what the writer and the sender ask costs the
+ * same however many there are; people's questions are walks. */
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/arena.h"
 #include "core/uplift.h"
 #include "core/webhook_parts.h"
+
+/* Of a number are what tells apart those of one millisecond. */
+enum { NUMBER_BITS = 20 };
+/* Longer than any wait (ms). */
+static const int64_t WAIT_MOST = 2 * WHEN_DAY;
 
 /* Seconds until the next try; about three days in all. */
 static const int64_t waits[] = {5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400};
@@ -23,11 +30,6 @@ static int64_t spread(int64_t wait)
     return wait + (int64_t)randombytes_uniform((uint32_t)(wait / 10 + 1));
 }
 
-static bool is_dead(const json_t *row)
-{
-    return json_is_true(json_object_get(row, "dead"));
-}
-
 static const char *text_of(const json_t *row, const char *name)
 {
     const char *text = json_string_value(json_object_get(row, name));
@@ -36,85 +38,154 @@ static const char *text_of(const json_t *row, const char *name)
 
 /* --- rows ------------------------------------------------------------------------------------ */
 
-static struct store_key key_of(uint64_t number)
+enum { WAITS, DEAD };
+
+static struct store_key key_of(const struct webhook_place *place)
 {
     struct store_key key = {0};
-    key_u64(&key, number);
+    key_u8(&key, place->dead ? DEAD : WAITS);
+    if (!place->dead)
+        key_text(&key, slice_of(place->webhook));
+    key_u64(&key, (uint64_t)place->at);
+    key_u64(&key, place->number);
     return key;
 }
 
-void webhook_put_message(struct store_txn *txn, uint64_t number, const json_t *row)
+static bool read_place(struct slice key, struct webhook_place *out)
 {
-    struct store_key key = key_of(number);
+    uint8_t kind = 0;
+    uint64_t at = 0;
+    struct slice webhook = NO_SLICE;
+    *out = (struct webhook_place){0};
+    bool ok = unkey_u8(&key, &kind) && kind <= DEAD &&
+              (kind == DEAD || unkey_text(&key, &webhook)) && unkey_u64(&key, &at) &&
+              unkey_u64(&key, &out->number) && key.len == 0 && webhook.len < WEBHOOK_ID_MAX;
+    if (ok && webhook.len)
+        memcpy(out->webhook, webhook.ptr, webhook.len);
+    out->dead = kind == DEAD;
+    out->at = (int64_t)at;
+    return ok;
+}
+
+/* The keys of all that are dead, or that wait for a webhook, begin with it. */
+static struct store_key prefix_of(const char *webhook)
+{
+    struct store_key key = {0};
+    key_u8(&key, webhook ? WAITS : DEAD);
+    if (webhook)
+        key_text(&key, slice_of(webhook));
+    return key;
+}
+
+/* In a place of its own: of those at one moment, behind the last. */
+static void add_row(struct store_txn *txn, struct webhook_place *place, const json_t *row)
+{
+    struct error err;
     char *text = json_text(row);
-    store_put(txn, STORE_DELIVERY, key_slice(&key), slice_of(text));
+    struct store_key key = key_of(place);
+    while (!store_put_new(txn, STORE_DELIVERY, key_slice(&key), slice_of(text)) &&
+           store_healthy(txn, &err)) {
+        place->number++;
+        key = key_of(place);
+    }
     free(text);
 }
 
-void webhook_delete_message(struct store_txn *txn, uint64_t number)
+static void delete_row(struct store_txn *txn, const struct webhook_place *place)
 {
-    struct store_key key = key_of(number);
+    struct store_key key = key_of(place);
     store_delete(txn, STORE_DELIVERY, key_slice(&key));
 }
 
-bool webhook_each_message(struct store_txn *txn, uint64_t from,
-                          bool (*visit)(void *data, uint64_t number, json_t *row), void *data,
-                          struct error *err)
+/* NULL: damaged. */
+static json_t *parse_row(struct slice key, struct slice value, struct webhook_place *place)
 {
-    struct store_key start = key_of(from);
-    struct store_cursor *cursor = store_walk(txn, STORE_DELIVERY, NO_SLICE, key_slice(&start));
+    struct error unread = {0};
+    json_t *row =
+        value.ptr && read_place(key, place) ? json_parse(value.ptr, value.len, &unread) : NULL;
+    if (*text_of(row, "id") && *text_of(row, "webhook") && *text_of(row, "body"))
+        return row;
+    json_decref(row);
+    return NULL;
+}
+
+/* Calls visit with each message, from a key on where that is not empty, whose text has `holding`
+ * (NULL: all); stops where it returns false. `row` is the visitor's to change, not to keep. One
+ * that is damaged keeps nobody from the others: `uplift check` names it. */
+static bool each_message(struct store_txn *txn, struct slice from, const char *holding,
+                         bool (*visit)(void *data, const struct webhook_place *place, json_t *row),
+                         void *data, struct error *err)
+{
+    struct store_cursor *cursor = store_walk(txn, STORE_DELIVERY, NO_SLICE, from);
     struct slice key, value;
-    bool ok = true, more = true;
-    while (ok && more && store_next(cursor, &key, &value)) {
-        struct error why = {0};
-        uint64_t number = 0;
-        json_t *row = json_parse(value.ptr, value.len, &why);
-        ok = unkey_u64(&key, &number) && json_is_object(row);
-        if (!ok)
-            error_set(err, ERROR_CORRUPT, NULL, "a stored message of a webhook is damaged");
-        more = ok && visit(data, number, row);
+    bool more = true;
+    store_walk_damaged(cursor);
+    while (more && store_next(cursor, &key, &value)) {
+        struct webhook_place place;
+        if (holding && (!value.ptr || !memmem(value.ptr, value.len, holding, strlen(holding))))
+            continue;
+        json_t *row = parse_row(key, value, &place);
+        more = !row || visit(data, &place, row);
         json_decref(row);
     }
     store_walk_end(&cursor);
-    return ok && store_healthy(txn, err);
+    return store_healthy(txn, err);
+}
+
+bool webhook_each_message(struct store_txn *txn,
+                          bool (*visit)(void *data, const struct webhook_place *place, json_t *row),
+                          void *data, struct error *err)
+{
+    return each_message(txn, NO_SLICE, NULL, visit, data, err);
 }
 
 /* --- adding ---------------------------------------------------------------------------------- */
 
-struct oldest {
-    uint64_t number, dead;
-};
-
-static bool note_dead(void *data, uint64_t number, json_t *row)
+/* How many are dead, and the first of them. */
+static uint64_t count_dead(struct store_txn *txn, uint64_t most, struct store_key *first)
 {
-    struct oldest *oldest = data;
-    if (is_dead(row) && oldest->dead++ == 0)
-        oldest->number = number;
-    return true;
+    struct store_key prefix = prefix_of(NULL);
+    struct store_cursor *cursor =
+        store_walk(txn, STORE_DELIVERY, key_slice(&prefix), key_slice(&prefix));
+    struct slice key, value;
+    uint64_t count = 0;
+    store_walk_damaged(cursor);
+    for (; count < most && store_next(cursor, &key, &value); count++)
+        if (count == 0) {
+            *first = (struct store_key){0};
+            key_bytes(first, key);
+        }
+    store_walk_end(&cursor);
+    return count;
 }
 
 /* Dead letters make room; a message for which there is none is lost, which operators see. */
 static bool make_room(struct uplift *uplift, struct store_txn *txn)
 {
-    struct oldest oldest = {0};
-    struct error unread = {0};
+    struct store_key first;
     if (store_count(txn, STORE_DELIVERY) < WEBHOOK_WAITING_MAX)
         return true;
-    if (webhook_each_message(txn, 0, note_dead, &oldest, &unread) && oldest.dead) {
-        webhook_delete_message(txn, oldest.number);
+    if (count_dead(txn, 1, &first)) {
+        store_delete(txn, STORE_DELIVERY, key_slice(&first));
         return true;
     }
     atomic_fetch_add(&uplift->webhook_lost, 1);
     return false;
 }
 
-static uint64_t next_number(struct store_txn *txn)
+/* Due at once, whatever the clock says then, in the order of what they tell. */
+static struct webhook_place new_place(struct store_txn *txn, const char *webhook, int64_t at)
 {
-    struct slice last, value;
-    uint64_t number = 0;
-    if (store_last(txn, STORE_DELIVERY, NO_SLICE, &last, &value))
-        unkey_u64(&last, &number);
-    return number + 1;
+    struct webhook_place place = {.number = (uint64_t)at << NUMBER_BITS}, last;
+    struct store_key prefix;
+    struct slice key, value;
+    snprintf(place.webhook, sizeof place.webhook, "%s", webhook);
+    prefix = prefix_of(place.webhook);
+    key_u64(&prefix, 0);
+    if (store_last(txn, STORE_DELIVERY, key_slice(&prefix), &key, &value) &&
+        read_place(key, &last) && last.number >= place.number)
+        place.number = last.number + 1;
+    return place;
 }
 
 static char *body_of(enum webhook_type type, int64_t at, const json_t *data)
@@ -140,7 +211,8 @@ void webhook_add_message(struct uplift *uplift, struct store_txn *txn, const cha
                   webhook, "type", webhook_type_word(type), "at", json_when(at), "attempts", 0,
                   "next_at", json_when(at), "status", "error", "dead", 0, "customer",
                   customer ? sodium_bin2hex(hex, sizeof hex, customer, 16) : NULL, "body", body);
-    webhook_put_message(txn, next_number(txn), row);
+    struct webhook_place place = new_place(txn, webhook, at);
+    add_row(txn, &place, row);
     json_decref(row);
     free(body);
 }
@@ -150,34 +222,113 @@ void webhook_add_message(struct uplift *uplift, struct store_txn *txn, const cha
 enum { AT_ONCE = 256 };
 
 struct doomed {
-    const char *webhook, *customer; /* NULL: whatever */
-    uint64_t numbers[AT_ONCE];
+    const char *member, *word; /* those whose member is that word */
+    struct webhook_place places[AT_ONCE];
     size_t count;
 };
 
-static bool doom(void *data, uint64_t number, json_t *row)
+static bool doom(void *data, const struct webhook_place *place, json_t *row)
 {
     struct doomed *doomed = data;
-    if ((!doomed->webhook || strcmp(text_of(row, "webhook"), doomed->webhook) == 0) &&
-        (!doomed->customer || strcmp(text_of(row, "customer"), doomed->customer) == 0))
-        doomed->numbers[doomed->count++] = number;
+    if (strcmp(text_of(row, doomed->member), doomed->word) == 0)
+        doomed->places[doomed->count++] = *place;
     return doomed->count < AT_ONCE;
 }
 
-void webhook_delete_messages(struct store_txn *txn, const char *webhook,
-                             const unsigned char customer[16])
+static void delete_those(struct store_txn *txn, const char *member, const char *word)
 {
-    char hex[2 * 16 + 1];
-    struct error unread = {0}; /* the walk has failed the transaction, or the row says nothing */
-    struct doomed doomed = {.webhook = webhook};
-    if (customer)
-        doomed.customer = sodium_bin2hex(hex, sizeof hex, customer, 16);
+    struct error failed; /* sticks to the transaction */
+    struct doomed doomed = {.member = member, .word = word};
     do {
         doomed.count = 0;
-        webhook_each_message(txn, 0, doom, &doomed, &unread);
+        each_message(txn, NO_SLICE, word, doom, &doomed, &failed);
         for (size_t i = 0; i < doomed.count; i++)
-            webhook_delete_message(txn, doomed.numbers[i]);
+            delete_row(txn, &doomed.places[i]);
     } while (doomed.count == AT_ONCE);
+}
+
+void webhook_delete_messages(struct store_txn *txn, const char *webhook)
+{
+    delete_those(txn, "webhook", webhook);
+}
+
+void webhook_forget(struct store_txn *txn, const unsigned char customer[16])
+{
+    char hex[2 * 16 + 1];
+    delete_those(txn, "customer", sodium_bin2hex(hex, sizeof hex, customer, 16));
+}
+
+/* --- damage ---------------------------------------------------------------------------------- */
+
+/* The keys of a table's damaged rows. */
+static size_t find_damaged(struct store_txn *txn, enum store_table table, struct arena *arena,
+                           struct slice **keys)
+{
+    struct store_cursor *cursor = store_walk(txn, table, NO_SLICE, NO_SLICE);
+    struct slice key, value;
+    struct webhook_place place;
+    size_t count = 0, room = 0;
+    store_walk_damaged(cursor);
+    while (store_next(cursor, &key, &value)) {
+        json_t *row =
+            table == STORE_DELIVERY ? parse_row(key, value, &place) : webhook_parse(key, value);
+        json_decref(row);
+        if (row)
+            continue;
+        if (count == room)
+            *keys = xrealloc(*keys, (room = room ? 2 * room : 16) * sizeof **keys);
+        (*keys)[count++] = arena_slice(arena, key);
+    }
+    store_walk_end(&cursor);
+    return count;
+}
+
+static void name_damaged(enum store_table table, struct slice key, char line[128])
+{
+    struct webhook_place place;
+    bool known = table == STORE_DELIVERY && read_place(key, &place) && !place.dead;
+    if (table == STORE_WEBHOOK)
+        snprintf(line, 128, "the webhook %.*s is damaged", (int)(key.len < 40 ? key.len : 40),
+                 key.ptr);
+    else
+        snprintf(line, 128, "a message of %s is damaged", known ? place.webhook : "a webhook");
+}
+
+/* What waits for a webhook that is no more would wait for ever. */
+static void remove_damaged(struct store_txn *txn, enum store_table table, struct slice key)
+{
+    char webhook[WEBHOOK_ID_MAX];
+    store_delete(txn, table, key);
+    snprintf(webhook, sizeof webhook, "%.*s", (int)(key.len < 31 ? key.len : 31), key.ptr);
+    if (table == STORE_WEBHOOK && *webhook)
+        webhook_delete_messages(txn, webhook);
+}
+
+static uint64_t table_damaged(struct store_txn *txn, enum store_table table, bool remove,
+                              void (*report)(void *data, const char *line), void *data)
+{
+    struct arena arena = {0};
+    struct slice *keys = NULL;
+    size_t count = find_damaged(txn, table, &arena, &keys);
+    for (size_t i = 0; i < count; i++) {
+        char line[128];
+        name_damaged(table, keys[i], line);
+        report(data, line);
+        if (remove)
+            remove_damaged(txn, table, keys[i]);
+    }
+    if (remove && count)
+        store_sums_anew(txn, table);
+    free(keys);
+    arena_release(&arena);
+    return count;
+}
+
+uint64_t webhook_damaged(struct store_txn *txn, bool remove,
+                         void (*report)(void *data, const char *line), void *data)
+{
+    return table_damaged(txn, STORE_WEBHOOK, remove, report, data) +
+           table_damaged(txn, STORE_DELIVERY, remove, report, data);
 }
 
 /* --- lists ----------------------------------------------------------------------------------- */
@@ -185,33 +336,45 @@ void webhook_delete_messages(struct store_txn *txn, const char *webhook,
 struct page {
     json_t *list;
     size_t limit;
-    bool dead;
-    uint64_t last; /* the last number on a page that is full; else 0 */
+    struct webhook_place last;
 };
 
-static bool add_delivery(void *data, uint64_t number, json_t *row)
+static bool add_delivery(void *data, const struct webhook_place *place, json_t *row)
 {
     struct page *page = data;
-    if (page->dead && !is_dead(row))
-        return true;
-    if (json_array_size(page->list) == page->limit)
-        return false;
     json_object_del(row, "customer");
-    json_object_set_new(row, "number", json_integer((json_int_t)number));
     json_array_append(page->list, row);
-    page->last = number;
-    return true;
+    page->last = *place;
+    return json_array_size(page->list) < page->limit;
 }
 
-json_t *webhook_deliveries(struct uplift *uplift, uint64_t after, size_t limit, bool dead,
+/* Behind the place that a cursor names; false where it names none. */
+static bool read_cursor(const char *cursor, struct store_key *from)
+{
+    size_t len = 0;
+    struct webhook_place place;
+    return sodium_hex2bin((unsigned char *)from->bytes, WEBHOOK_ID_MAX + 17, cursor, strlen(cursor),
+                          NULL, &len, NULL) == 0 &&
+           (from->len = len) > 0 && read_place(key_slice(from), &place) &&
+           (place.number++, *from = key_of(&place), true);
+}
+
+json_t *webhook_deliveries(struct uplift *uplift, const char *after, size_t limit, bool dead,
                            struct error *err)
 {
-    struct page page = {.list = json_array(), .limit = limit, .dead = dead};
-    char cursor[24];
+    struct page page = {.list = json_array(), .limit = limit};
+    struct store_key from = dead ? prefix_of(NULL) : (struct store_key){0};
+    char cursor[2 * (WEBHOOK_ID_MAX + 17) + 1];
+    if (*after && !read_cursor(after, &from)) {
+        json_decref(page.list);
+        error_set(err, ERROR_INVALID, "cursor", "must be that of the page before");
+        return NULL;
+    }
     struct store_txn *txn = store_read(uplift->store, err);
-    bool ok = txn && webhook_each_message(txn, after + 1, add_delivery, &page, err);
+    bool ok = txn && each_message(txn, key_slice(&from), NULL, add_delivery, &page, err);
     store_abort(&txn);
-    snprintf(cursor, sizeof cursor, "%llu", (unsigned long long)page.last);
+    struct store_key last = key_of(&page.last);
+    sodium_bin2hex(cursor, sizeof cursor, (unsigned char *)last.bytes, last.len);
     bool full = json_array_size(page.list) == limit;
     json_t *answer =
         json_pack("{s:o, s:s?}", "deliveries", page.list, "next", full ? cursor : NULL);
@@ -220,22 +383,16 @@ json_t *webhook_deliveries(struct uplift *uplift, uint64_t after, size_t limit, 
     return ok ? answer : NULL;
 }
 
-static bool count(void *data, uint64_t number, json_t *row)
-{
-    struct webhook_figures *figures = data;
-    (void)number;
-    if (is_dead(row))
-        figures->dead++;
-    else
-        figures->waiting++;
-    return true;
-}
-
 bool webhook_figures(struct uplift *uplift, struct webhook_figures *out, struct error *err)
 {
+    struct store_key first;
     *out = (struct webhook_figures){0};
     struct store_txn *txn = store_read(uplift->store, err);
-    bool ok = txn && webhook_each_message(txn, 0, count, out, err);
+    if (txn) {
+        out->dead = count_dead(txn, UINT64_MAX, &first);
+        out->waiting = store_count(txn, STORE_DELIVERY) - out->dead;
+    }
+    bool ok = txn && store_healthy(txn, err);
     store_abort(&txn);
     return ok;
 }
@@ -244,16 +401,16 @@ bool webhook_figures(struct uplift *uplift, struct webhook_figures *out, struct 
 
 struct finding {
     const char *id;
-    uint64_t number; /* 0: not found */
-    json_t *row;     /* a reference */
+    struct webhook_place place;
+    json_t *row; /* a reference; NULL: not found */
 };
 
-static bool find(void *data, uint64_t number, json_t *row)
+static bool find(void *data, const struct webhook_place *place, json_t *row)
 {
     struct finding *finding = data;
     if (strcmp(text_of(row, "id"), finding->id) != 0)
         return true;
-    finding->number = number;
+    finding->place = *place;
     finding->row = json_incref(row);
     return false;
 }
@@ -264,23 +421,27 @@ struct task {
     bool drop;
 };
 
+static void send_again(struct store_txn *txn, json_t *row, int64_t now)
+{
+    struct webhook_place place = new_place(txn, text_of(row, "webhook"), now);
+    json_object_set_new(row, "dead", json_false());
+    json_object_set_new(row, "attempts", json_integer(0));
+    json_object_set_new(row, "next_at", json_when(now));
+    add_row(txn, &place, row);
+}
+
 static bool run_task(void *data, struct ingest_run *run, struct error *err)
 {
     struct task *task = data;
     struct finding finding = {.id = task->id};
-    if (!webhook_each_message(run->txn, 0, find, &finding, err))
+    if (*task->id && !each_message(run->txn, NO_SLICE, task->id, find, &finding, err))
         return false;
     if (!finding.row)
         return error_set(err, ERROR_NOT_FOUND, NULL, "there is no message '%.40s' that waits",
                          task->id);
-    if (task->drop) {
-        webhook_delete_message(run->txn, finding.number);
-    } else {
-        json_object_set_new(finding.row, "dead", json_false());
-        json_object_set_new(finding.row, "attempts", json_integer(0));
-        json_object_set_new(finding.row, "next_at", json_when(uplift_now(task->uplift)));
-        webhook_put_message(run->txn, finding.number, finding.row);
-    }
+    delete_row(run->txn, &finding.place);
+    if (!task->drop)
+        send_again(run->txn, finding.row, uplift_now(task->uplift));
     json_decref(finding.row);
     return true;
 }
@@ -314,30 +475,39 @@ static int64_t time_of(const json_t *row, const char *name)
     return when_parse(slice_of(text_of(row, name)), &when) ? when : 0;
 }
 
-/* A webhook that is switched off keeps what waits for it. */
-static bool take_due(void *data, uint64_t number, json_t *row)
+static void fill(struct webhook_message *out, const json_t *to, const json_t *row, int64_t now)
+{
+    bool both = time_of(to, "old_until") > now;
+    snprintf(out->id, sizeof out->id, "%s", text_of(row, "id"));
+    snprintf(out->url, sizeof out->url, "%s", text_of(to, "url"));
+    snprintf(out->secrets[0], WEBHOOK_SECRET_MAX, "%s", text_of(to, "secret"));
+    snprintf(out->secrets[1], WEBHOOK_SECRET_MAX, "%s", both ? text_of(to, "old_secret") : "");
+    out->body = xstrdup(text_of(row, "body"));
+}
+
+/* The first that waits for a webhook is the first that is due. One that is due later than any wait
+ * lasts was put off before the clock was set back. */
+static void take_due(void *data, json_t *to)
 {
     struct search *search = data;
-    struct webhook_message *out = search->out;
-    struct error unread = {0};
-    const char *webhook = text_of(row, "webhook");
-    if (is_dead(row) || time_of(row, "next_at") > search->now ||
+    const char *webhook = text_of(to, "id");
+    if (search->found || !json_is_true(json_object_get(to, "enabled")) ||
         search->busy(search->data, webhook))
-        return true;
-    json_t *to = webhook_row(search->txn, webhook, &unread);
-    search->found = to && json_is_true(json_object_get(to, "enabled"));
-    if (search->found) {
-        bool both = time_of(to, "old_until") > search->now;
-        out->number = number;
-        snprintf(out->id, sizeof out->id, "%s", text_of(row, "id"));
-        snprintf(out->webhook, sizeof out->webhook, "%s", webhook);
-        snprintf(out->url, sizeof out->url, "%s", text_of(to, "url"));
-        snprintf(out->secrets[0], WEBHOOK_SECRET_MAX, "%s", text_of(to, "secret"));
-        snprintf(out->secrets[1], WEBHOOK_SECRET_MAX, "%s", both ? text_of(to, "old_secret") : "");
-        out->body = xstrdup(text_of(row, "body"));
-    }
-    json_decref(to);
-    return !search->found;
+        return; /* a webhook that is switched off keeps what waits for it */
+    struct store_key prefix = prefix_of(webhook);
+    struct store_cursor *cursor =
+        store_walk(search->txn, STORE_DELIVERY, key_slice(&prefix), NO_SLICE);
+    struct slice key, value;
+    json_t *row = NULL;
+    store_walk_damaged(cursor);
+    while (!row && store_next(cursor, &key, &value))
+        row = parse_row(key, value, &search->out->place);
+    store_walk_end(&cursor);
+    int64_t at = search->out->place.at;
+    search->found = row && (at <= search->now || at > search->now + WAIT_MOST);
+    if (search->found)
+        fill(search->out, to, row, search->now);
+    json_decref(row);
 }
 
 bool webhook_due(struct uplift *uplift, int64_t now, bool (*busy)(void *data, const char *webhook),
@@ -345,8 +515,10 @@ bool webhook_due(struct uplift *uplift, int64_t now, bool (*busy)(void *data, co
 {
     struct search search = {.now = now, .busy = busy, .data = data, .out = out};
     search.txn = store_read(uplift->store, err);
-    bool ok = search.txn && webhook_each_message(search.txn, 0, take_due, &search, err);
+    bool ok = search.txn && webhook_each(search.txn, take_due, &search, err);
     store_abort(&search.txn);
+    if (search.found && !ok)
+        webhook_message_release(out);
     return ok && search.found;
 }
 
@@ -409,13 +581,13 @@ static void switch_off(struct store_txn *txn, const char *webhook, struct error 
     json_decref(row);
 }
 
-static void bury(struct store_txn *txn, json_t *row)
+static void bury(struct store_txn *txn, json_t *row, struct webhook_place *place, int64_t now)
 {
-    struct oldest oldest = {0};
-    struct error unread = {0};
-    webhook_each_message(txn, 0, note_dead, &oldest, &unread);
-    if (oldest.dead >= WEBHOOK_DEAD_MAX)
-        webhook_delete_message(txn, oldest.number);
+    struct store_key first;
+    if (count_dead(txn, WEBHOOK_DEAD_MAX, &first) >= WEBHOOK_DEAD_MAX)
+        store_delete(txn, STORE_DELIVERY, key_slice(&first));
+    place->dead = true;
+    place->at = now;
     json_object_set_new(row, "dead", json_true());
     json_object_set_new(row, "next_at", json_null());
 }
@@ -423,6 +595,7 @@ static void bury(struct store_txn *txn, json_t *row)
 static void postpone(const struct note *note, struct store_txn *txn, json_t *row)
 {
     const struct webhook_outcome *outcome = note->outcome;
+    struct webhook_place place = note->message->place;
     int attempts = (int)json_integer_value(json_object_get(row, "attempts")) + 1;
     int64_t wait = outcome->status == 410 ? -1 : webhook_wait(attempts);
     int64_t asked = outcome->retry_after * WHEN_SECOND;
@@ -430,32 +603,35 @@ static void postpone(const struct note *note, struct store_txn *txn, json_t *row
     json_object_set_new(row, "status",
                         outcome->status ? json_integer(outcome->status) : json_null());
     json_object_set_new(row, "error", outcome->error ? json_string(outcome->error) : json_null());
-    if (wait < 0)
-        bury(txn, row);
-    else
-        json_object_set_new(row, "next_at",
-                            json_when(note->now + (asked > wait ? asked : spread(wait))));
+    if (wait < 0) {
+        bury(txn, row, &place, note->now);
+    } else {
+        place.at = note->now + (asked > wait ? asked : spread(wait));
+        json_object_set_new(row, "next_at", json_when(place.at));
+    }
+    add_row(txn, &place, row);
 }
 
-/* The message may have gone meanwhile, with its webhook or its customer. */
+/* The message may have gone meanwhile, with its webhook or its customer, or have been put
+ * elsewhere, to be sent again. */
 static bool run_note(void *data, struct ingest_run *run, struct error *err)
 {
     const struct note *note = data;
     const struct webhook_outcome *outcome = note->outcome;
-    struct finding finding = {.id = note->message->id};
-    if (!webhook_each_message(run->txn, note->message->number, find, &finding, err))
-        return false;
-    if (!finding.row)
-        return true;
-    if (outcome->status / 100 == 2) {
-        webhook_delete_message(run->txn, finding.number);
-    } else {
+    struct store_key key = key_of(&note->message->place);
+    struct webhook_place place;
+    struct slice value;
+    if (!store_get(run->txn, STORE_DELIVERY, key_slice(&key), &value))
+        return store_healthy(run->txn, err);
+    json_t *row = parse_row(key_slice(&key), value, &place);
+    if (row && strcmp(text_of(row, "id"), note->message->id) == 0) {
+        delete_row(run->txn, &place);
         if (outcome->status == 410)
-            switch_off(run->txn, note->message->webhook, err);
-        postpone(note, run->txn, finding.row);
-        webhook_put_message(run->txn, finding.number, finding.row);
+            switch_off(run->txn, place.webhook, err);
+        if (outcome->status / 100 != 2)
+            postpone(note, run->txn, row);
     }
-    json_decref(finding.row);
+    json_decref(row);
     return err->code == ERROR_NONE;
 }
 

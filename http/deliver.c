@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "core/histogram.h"
 #include "core/webhook.h"
 
 enum {
@@ -22,6 +23,7 @@ enum {
     RETRY_AFTER_MAX = 86400,
     AT_ONCE = WEBHOOKS_MAX,
 };
+static const int64_t HOLD_FIRST = INT64_C(5000000000), HOLD_MOST = INT64_C(300000000000);
 
 struct transfer {
     CURL *curl; /* NULL: free */
@@ -35,7 +37,9 @@ struct deliver {
     struct uplift *uplift;
     pthread_t thread;
     atomic_bool ending;
-    CURLM *multi; /* made with the first message: most servers have no webhook */
+    CURLM *multi;       /* made with the first message: most servers have no webhook */
+    int64_t held_until; /* histogram_now; nothing is begun before */
+    int64_t hold;       /* ns that it is held; 0: the last outcome was noted */
     struct transfer transfers[AT_ONCE];
 };
 
@@ -44,7 +48,7 @@ static bool is_busy(void *data, const char *webhook)
     const struct deliver *deliver = data;
     for (int i = 0; i < AT_ONCE; i++)
         if (deliver->transfers[i].curl &&
-            strcmp(deliver->transfers[i].message.webhook, webhook) == 0)
+            strcmp(deliver->transfers[i].message.place.webhook, webhook) == 0)
             return true;
     return false;
 }
@@ -122,6 +126,8 @@ static void begin(struct deliver *deliver)
 {
     struct error err = {0};
     struct transfer *transfer;
+    if (histogram_now() < deliver->held_until)
+        return;
     while ((transfer = free_transfer(deliver)) &&
            webhook_due(deliver->uplift, uplift_now(deliver->uplift), is_busy, deliver,
                        &transfer->message, &err)) {
@@ -138,6 +144,15 @@ static void begin(struct deliver *deliver)
     }
 }
 
+/* What cannot be noted, as on a full disk, is sent again, and its id tells: not at once, or a
+ * receiver would get it twice a second until somebody made room. */
+static void hold(struct deliver *deliver, bool noted)
+{
+    int64_t longer = deliver->hold ? 2 * deliver->hold : HOLD_FIRST;
+    deliver->hold = noted ? 0 : longer < HOLD_MOST ? longer : HOLD_MOST;
+    deliver->held_until = noted ? 0 : histogram_now() + deliver->hold;
+}
+
 static void note(struct deliver *deliver, struct transfer *transfer, CURLcode code)
 {
     long status = 0;
@@ -150,8 +165,8 @@ static void note(struct deliver *deliver, struct transfer *transfer, CURLcode co
                                       .error = code == CURLE_OK ? NULL : why,
                                       .retry_after = after < RETRY_AFTER_MAX ? (int64_t)after
                                                                              : RETRY_AFTER_MAX};
-    /* Where it cannot be noted, as on a full disk, it is sent again, and its id tells. */
-    webhook_note(deliver->uplift, &transfer->message, &outcome, uplift_now(deliver->uplift), &err);
+    hold(deliver, webhook_note(deliver->uplift, &transfer->message, &outcome,
+                               uplift_now(deliver->uplift), &err));
 }
 
 static void finish(struct deliver *deliver)

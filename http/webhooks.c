@@ -103,28 +103,17 @@ void webhooks_test(struct request *request)
     respond_nothing(request, webhook_test(request->uplift, request->place, &err), &err);
 }
 
-static bool read_page(const struct request *request, const struct listing *listing, uint64_t *after,
-                      bool *dead, struct error *err)
-{
-    const char *state = request_query(request, "state");
-    char *end = NULL;
-    *after = listing->after.len ? strtoull(listing->after.ptr, &end, 10) : 0;
-    *dead = state && strcmp(state, "dead") == 0;
-    if (state && !*dead)
-        return error_set(err, ERROR_INVALID, "state", "must be dead, or absent");
-    return !end || *end == '\0' ||
-           error_set(err, ERROR_INVALID, "cursor", "must be that of the page before");
-}
-
 void deliveries_list(struct request *request)
 {
     struct error err = {0};
     struct listing listing;
-    uint64_t after;
-    bool dead;
+    const char *state = request_query(request, "state");
+    bool dead = state && strcmp(state, "dead") == 0;
     json_t *page = NULL;
-    if (listing_read(request, &listing, &err) && read_page(request, &listing, &after, &dead, &err))
-        page = webhook_deliveries(request->uplift, after, listing.limit, dead, &err);
+    if (state && !dead)
+        error_set(&err, ERROR_INVALID, "state", "must be dead, or absent");
+    else if (listing_read(request, &listing, &err))
+        page = webhook_deliveries(request->uplift, listing.after.ptr, listing.limit, dead, &err);
     if (page)
         listing_answer(request, page);
     else
