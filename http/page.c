@@ -25,6 +25,7 @@ static const struct {
     {"/", "/experiments.html"},
     {"/experiments", "/experiments.html"},
     {"/experiments/*", "/experiment.html"},
+    {"/layers", "/layers.html"},
 };
 
 static bool matches(const char *address, const char *path)

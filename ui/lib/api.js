@@ -29,3 +29,15 @@ export async function fetchJson(path, key) {
     };
   }
 }
+
+// The same for a list, with the rows (`name`) of all its pages.
+export async function fetchAll(path, key, name) {
+  const whole = await fetchJson(path, key);
+  let last = whole;
+  while (last.data?.cursor) {
+    last = await fetchJson(`${path}?cursor=${encodeURIComponent(last.data.cursor)}`, key);
+    if (!last.data) return last;
+    whole.data[name].push(...last.data[name]);
+  }
+  return whole;
+}

@@ -21,6 +21,10 @@ export function level(value, unit) {
   return unit === 'points' ? number(value, 0, true) : number(value, 2, false);
 }
 
+// A share of customers, "12.5%": as many decimals as it has, up to two.
+export const part = (value) => (absent(value) ? '–' : `${new Intl.NumberFormat(undefined, { maximumFractionDigits: 2 }).format(value * 100)}%`);
+export const span = ([from, to]) => `${part(from)} to ${part(to)}`;
+
 const ending = { one: 'st', two: 'nd', few: 'rd', other: 'th' };
 const ordinal = (value) => `${value}${Number.isInteger(value)
   ? ending[new Intl.PluralRules('en', { type: 'ordinal' }).select(value)] : 'th'}`;
