@@ -76,9 +76,31 @@ test('holdouts say which share they keep out, and of what', async () => {
     assert.ok(text.includes(row.name) && text.includes(percent(row.variants[0].weight)) && text.includes(row.holdout.tags[0]), text);
 });
 
+// As the API describes it: a walk over all customers would make this test a slow one.
+const overlap = {
+  as_of: '2026-11-25T10:00:00.000Z', refreshing: false, left_out: { experiments: 0, pairs: 3, untested: 0 }, cursor: null,
+  overlaps: [{
+    experiments: [{ key: 'third', name: 'A third of search' }, { key: 'button-colour', name: 'Button colour' }],
+    customers: 9600, share: 0.25, interaction: 'found', text: 'A third of search and Button colour depend on each other.',
+  }, {
+    experiments: [{ key: 'third', name: 'A third of search' }, { key: 'one-page', name: 'Checkout on one page' }],
+    customers: 120, share: 0.125, interaction: 'too-early', text: 'Not enough customers in both yet.',
+  }],
+};
+const withOverlap = { prepare: (page) => page.route('**/v1/overlap', (route) => route.fulfill({ json: overlap })) };
+
+test('experiments that share customers are told with the words of the API', async () => {
+  const page = await open('/layers', {}, withOverlap);
+  const text = await page.getByRole('region', { name: 'Overlap', exact: true }).innerText();
+  for (const row of overlap.overlaps) assert.ok(text.includes(row.text) && text.includes(percent(row.share)), text);
+  assert.match(text, /9,600/);
+  assert.match(text, /⚠ they depend on each other/);
+  assert.match(text, /3 pairs/);
+});
+
 for (const [name, options] of [...LOOKS, ['small phone', { viewport: { width: 320, height: 740 } }]]) {
   test(`${name}: axe finds nothing, and nothing scrolls sideways`, async () => {
-    const page = await open('/layers?stopped=1', options);
+    const page = await open('/layers?stopped=1', options, withOverlap);
     await shoot(page, `layers-${name}`);
     assert.deepEqual(await findings(page), []);
     assert.equal(await excess(page), 0);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Layers as bars and tables, and holdouts. Colour says nothing here: who holds a range is told by its
-// place, number and name.
+// Layers as bars and tables, holdouts, and experiments that share customers. Colour says nothing here:
+// who holds a range is told by its place, number and name.
 import { html } from 'htm/preact';
-import { day, part, span } from '../lib/format.js';
+import { count, day, moment, part, span } from '../lib/format.js';
 import { useAsked } from '../lib/state.js';
 
 const size = ([from, to]) => to - from;
@@ -100,6 +100,34 @@ function Holdouts({ answer }) {
           <td class="text">${covers(row.holdout)}</td><td class="wide">${row.started_at ? day(row.started_at) : '–'}</td></tr>`)}</tbody></table></div>`}</section>`;
 }
 
+const INTERACTION = { found: '⚠ they depend on each other', 'none-seen': '– none seen', 'too-early': '… too early to tell' };
+
+function leftOut({ experiments, pairs, untested }) {
+  const parts = [[experiments, 'experiments'], [pairs, 'pairs'], [untested, 'tests']].filter(([n]) => n > 0);
+  return parts.length > 0 && html`<p class="stale">Left out, as there are too many: ${parts.map(([n, word]) => `${count(n)} ${word}`).join(', ')}.</p>`;
+}
+
+function Pairs({ list }) {
+  return html`<div class="scroll" tabindex="0" role="region" aria-label="Table of overlaps"><table class="grid layers">
+    <caption>Pairs that share customers, most first</caption>
+    <thead><tr><th scope="col" class="text">Experiments</th><th scope="col">Customers in both</th>
+      <th scope="col" class="wide">Of the smaller one</th><th scope="col" class="text">Interaction</th></tr></thead>
+    <tbody>${list.map((row) => html`<tr><th scope="row"><${Link} row=${row.experiments[0]} /> and <${Link} row=${row.experiments[1]} /></th>
+      <td>${count(row.customers)}</td><td class="wide">${part(row.share)}</td>
+      <td class="text"><strong>${INTERACTION[row.interaction] ?? row.interaction}</strong><br /><span class="muted">${row.text}</span></td></tr>`)}</tbody></table></div>`;
+}
+
+function Overlaps({ answer }) {
+  if (answer.status === 404) return null; // an older server
+  if (answer.problem) return html`<h2>Overlap</h2><p class="stale" role="status">It could not be read: ${answer.problem.detail}</p>`;
+  const { as_of, refreshing, left_out, overlaps } = answer.data;
+  return html`<section aria-label="Overlap"><h2>Overlap</h2>
+    ${overlaps.length > 0 ? html`<${Pairs} list=${overlaps} />`
+      : html`<p class="muted">${as_of ? 'No two experiments that run share customers.' : 'Customers are being counted for the first time.'}</p>`}
+    ${left_out && leftOut(left_out)}
+    ${as_of && html`<p class="muted">Counted <time datetime=${as_of}>${moment(as_of)}</time>${refreshing && '; being counted anew'}.</p>`}</section>`;
+}
+
 function Empty() {
   return html`<p>No experiment is in a layer yet. Experiments of one layer never share a customer. Create the first one:</p>
     <pre class="scroll" tabindex="0">${`curl -H "Authorization: Bearer $KEY" ${location.origin}/v1/experiments -d '
@@ -107,7 +135,7 @@ function Empty() {
    "variants": [{"key": "control"}, {"key": "green"}]}'`}</pre>`;
 }
 
-export function Layers({ data: { layers, experiments } }) {
+export function Layers({ data: { layers, experiments, overlaps } }) {
   const [filter, setFilter] = useAsked('filter');
   const [stopped, setStopped] = useAsked('stopped');
   const has = (text) => text.toLowerCase().includes(filter.toLowerCase());
@@ -118,5 +146,5 @@ export function Layers({ data: { layers, experiments } }) {
       <label><input type="checkbox" checked=${stopped === '1'} onChange=${(event) => setStopped(event.target.checked ? '1' : '')} /> Show stopped ones</label></p>`}
     ${layers.length > 0 && shown.length === 0 && html`<p>No layer, nor an experiment in one, has this in its name.</p>`}
     ${shown.map((layer) => html`<${Layer} key=${layer.key} layer=${layer} stopped=${stopped === '1'} />`)}
-    <${Holdouts} answer=${experiments} />`;
+    <${Holdouts} answer=${experiments} /><${Overlaps} answer=${overlaps} />`;
 }
