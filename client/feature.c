@@ -115,7 +115,7 @@ static void expose(struct feature_result *result, const struct ruleset_rule *rul
 {
     if (result->exposure_count < FEATURE_PASSED_MAX)
         result->exposures[result->exposure_count++] =
-            (struct feature_exposure){rule->key, rule->variations[variation].key};
+            (struct feature_exposure){rule->key, rule->variations[variation].key, rule->seed};
 }
 
 static void settle(struct feature_result *result, enum feature_source source,

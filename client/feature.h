@@ -44,6 +44,7 @@ struct feature_value {
 /* What a customer was bucketed into: an exposure, once it is shown. */
 struct feature_exposure {
     const char *experiment, *variant; /* keys */
+    const char *seed;                 /* another one in each phase */
 };
 
 struct feature_result {

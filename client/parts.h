@@ -68,6 +68,7 @@ struct uplift_client {
     struct transfer events, payloads, stream;
     size_t batch, sent; /* events a request now, in the one that runs */
     char etag[256], new_etag[256];
+    bool again;    /* word of a change came while definitions were on their way */
     bool streams;  /* the server says that it does */
     char line[64]; /* of the stream: how it begins */
     size_t line_len;

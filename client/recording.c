@@ -87,7 +87,7 @@ bool recording_expose(uplift_client *client, const char *customer, const char *a
                       const struct feature_exposure *exposure, struct error *err)
 {
     uint64_t digest = seen_digest(client->seen, customer ? customer : "", exposure->experiment,
-                                  exposure->variant);
+                                  exposure->variant, exposure->seed);
     pthread_mutex_lock(&client->lock);
     bool seen = seen_has(client->seen, digest);
     pthread_mutex_unlock(&client->lock);

@@ -38,10 +38,11 @@ void seen_free(struct seen **seen)
 }
 
 uint64_t seen_digest(const struct seen *seen, const char *customer, const char *experiment,
-                     const char *variant)
+                     const char *variant, const char *seed)
 {
     uint64_t parts[] = {seen->salt, hash64(customer, strlen(customer)),
-                        hash64(experiment, strlen(experiment)), hash64(variant, strlen(variant))};
+                        hash64(experiment, strlen(experiment)), hash64(variant, strlen(variant)),
+                        hash64(seed, strlen(seed))};
     uint64_t digest = hash64(parts, sizeof parts);
     return digest ? digest : 1;
 }

@@ -14,8 +14,9 @@ struct seen;
 struct seen *seen_new(size_t most, uint64_t salt);
 void seen_free(struct seen **seen);
 
+/* `seed`: the experiment's, so that a new phase, which begins with another one, counts anew. */
 uint64_t seen_digest(const struct seen *seen, const char *customer, const char *experiment,
-                     const char *variant);
+                     const char *variant, const char *seed);
 bool seen_has(const struct seen *seen, uint64_t digest);
 void seen_add(struct seen *seen, uint64_t digest);
 

@@ -57,6 +57,8 @@ static size_t take_header(char *bytes, size_t size, size_t count, void *data)
 /* The definitions may have changed: ask for them. */
 static void ask_now(uplift_client *client)
 {
+    /* What is on its way may be older than the change. */
+    client->again = client->payloads.running;
     if (!client->payloads.failures)
         client->payloads.due = client_now();
 }
@@ -401,6 +403,9 @@ static void next_poll(uplift_client *client, int64_t now)
     int64_t pause = client->options.poll_ms;
     client->payloads.failures = 0;
     client->payloads.due = now + pause - (int64_t)(client_chance() % (uint64_t)(pause / 10 + 1));
+    if (client->again)
+        client->payloads.due = now;
+    client->again = false;
 }
 
 static void finish_payload(uplift_client *client, CURLcode code, long status, int64_t now)

@@ -16,7 +16,7 @@ static uint64_t digest(const struct seen *seen, int number)
 {
     char customer[32];
     snprintf(customer, sizeof customer, "customer-%d", number);
-    return seen_digest(seen, customer, "exp", "a");
+    return seen_digest(seen, customer, "exp", "a", "seed");
 }
 
 static void test_seen__the_latest_are_remembered(void **state)
@@ -39,11 +39,13 @@ static void test_seen__each_part_counts(void **state)
 {
     (void)state;
     struct seen *seen = seen_new(1, 7), *other = seen_new(1, 8);
-    uint64_t one = seen_digest(seen, "ab", "c", "d");
-    assert_true(one == seen_digest(seen, "ab", "c", "d"));
-    assert_true(one != seen_digest(seen, "a", "bc", "d"));
-    assert_true(one != seen_digest(seen, "ab", "cd", ""));
-    assert_true(one != seen_digest(other, "ab", "c", "d"));
+    uint64_t one = seen_digest(seen, "ab", "c", "d", "s");
+    assert_true(one == seen_digest(seen, "ab", "c", "d", "s"));
+    assert_true(one != seen_digest(seen, "a", "bc", "d", "s"));
+    assert_true(one != seen_digest(seen, "ab", "cd", "", "s"));
+    assert_true(one != seen_digest(other, "ab", "c", "d", "s"));
+    /* A new phase has another seed: who has the same variant in it is exposed anew. */
+    assert_true(one != seen_digest(seen, "ab", "c", "d", "s:2"));
     seen_free(&seen);
     seen_free(&other);
 }
