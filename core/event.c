@@ -45,6 +45,24 @@ static bool read_common(json_t *json, int64_t now, struct event *event, struct e
     return true;
 }
 
+json_t *event_attributes(json_t *all, const char *const *named, size_t count)
+{
+    if (!json_is_object(all))
+        return NULL;
+    char *written = json_text(all);
+    bool fits = strlen(written) <= EVENT_ATTRIBUTES_MAX;
+    free(written);
+    if (fits)
+        return json_incref(all);
+    json_t *some = json_object();
+    for (size_t i = 0; i < count; i++) {
+        json_t *value = json_object_get(all, named[i]);
+        if (value)
+            json_object_set(some, named[i], value);
+    }
+    return some;
+}
+
 static bool read_exposure(json_t *json, struct arena *arena, struct event *event, struct error *err)
 {
     json_t *attributes = NULL;

@@ -46,6 +46,10 @@ struct event {
     struct slice stage, channel; /* or empty */
 };
 
+/* Attributes (an object, or NULL) as an exposure may have them: all of them, or those named where
+ * all are longer than EVENT_ATTRIBUTES_MAX. New reference; NULL where they are no object. */
+json_t *event_attributes(json_t *all, const char *const *named, size_t count);
+
 /* The time that counts: a clock that runs ahead must not reach into an epoch that opens later. */
 static inline int64_t event_time(const struct event *event)
 {

@@ -217,28 +217,6 @@ static void put_id_text(json_t *event, const char *name, const json_t *value)
     text_release(&text);
 }
 
-/* Attributes longer than an event may have are left out but for the experiment's segments. */
-static void put_attributes(json_t *event, const json_t *item, const struct experiment *experiment)
-{
-    json_t *all = json_object_get(item, "context_json");
-    if (!json_is_object(all))
-        return;
-    char *written = json_text(all);
-    bool fits = strlen(written) <= EVENT_ATTRIBUTES_MAX;
-    free(written);
-    if (fits) {
-        json_object_set(event, "attributes", all);
-        return;
-    }
-    json_t *some = json_object();
-    for (size_t i = 0; i < experiment->segment_count; i++) {
-        json_t *value = json_object_get(all, experiment->segments[i]);
-        if (value)
-            json_object_set(some, experiment->segments[i], value);
-    }
-    json_object_set_new(event, "attributes", some);
-}
-
 static json_t *exposure_of(const struct batch *batch, const json_t *item)
 {
     const json_t *properties = properties_of(item);
@@ -255,7 +233,10 @@ static json_t *exposure_of(const struct batch *batch, const json_t *item)
     char id[EVENT_ID_MAX];
     snprintf(id, sizeof id, "viewed:%s:%d:%s", key, experiment->phase, variant);
     json_object_set_new(event, "id", json_string(id));
-    put_attributes(event, item, experiment);
+    json_t *attributes = event_attributes(json_object_get(item, "context_json"),
+                                          experiment->segments, experiment->segment_count);
+    if (attributes)
+        json_object_set_new(event, "attributes", attributes);
     return event;
 }
 

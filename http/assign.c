@@ -110,10 +110,44 @@ static bool answer_all(const struct question *q, struct answers *answers, struct
     return true;
 }
 
+struct tracking {
+    struct request *request;
+    json_t *exposures; /* as submitted */
+};
+
+/* What was not recorded, and why: a decision is never held back for it, and never told as if its
+ * exposure were kept. */
+static void say_unrecorded(const struct tracking *tracking, json_t *rejected)
+{
+    json_t *list = json_array(), *row;
+    size_t i;
+    json_array_foreach(rejected, i, row)
+    {
+        json_int_t index = json_integer_value(json_object_get(row, "index"));
+        json_t *event = json_array_get(tracking->exposures, (size_t)index);
+        json_array_append_new(list, json_pack("{s:O, s:O}", "experiment",
+                                              json_object_get(event, "experiment"), "error",
+                                              json_object_get(row, "error")));
+    }
+    if (json_array_size(list) > 0) {
+        char *written = json_text(list);
+        text_puts(&tracking->request->written, ",\"unrecorded\":");
+        text_puts(&tracking->request->written, written);
+        free(written);
+    }
+    json_decref(list);
+}
+
 static void recorded(void *data, json_t *answer, const struct error *err)
 {
+    struct tracking *tracking = data;
+    struct request *request = tracking->request;
+    say_unrecorded(tracking, json_object_get(answer, "rejected"));
+    text_puts(&request->written, "}");
     json_decref(answer);
-    respond_later(data, MHD_HTTP_OK, NULL, err);
+    json_decref(tracking->exposures);
+    free(tracking);
+    respond_later(request, MHD_HTTP_OK, NULL, err);
 }
 
 /* The answer waits in the request until the exposures are on disk. */
@@ -122,13 +156,16 @@ static void track(struct request *request, struct answers *answers)
     struct error err = {0};
     if (!respond_suspend(request))
         return;
+    struct tracking *tracking = xmalloc(sizeof *tracking);
+    *tracking = (struct tracking){request, json_incref(answers->exposures)};
     request->written = answers->text;
     text_init(&answers->text, 0);
-    if (!uplift_events_submit(request->uplift, answers->exposures, recorded, request, &err))
-        recorded(request, NULL, &err);
+    if (!uplift_events_submit(request->uplift, answers->exposures, recorded, tracking, &err))
+        recorded(tracking, NULL, &err);
 }
 
-/* The assignments as JSON text, and the exposures that are to be recorded. */
+/* The assignments as JSON text but for the last brace, and the exposures that are to be recorded.
+ */
 static bool decide(struct uplift *uplift, struct question *q, struct answers *answers,
                    struct error *err)
 {
@@ -137,7 +174,7 @@ static bool decide(struct uplift *uplift, struct question *q, struct answers *an
         decider_begin(&q->decider, uplift, slice_of(q->customer), q->attributes, q->explain, err) &&
         answer_all(q, answers, err);
     ok = decider_end(&q->decider, err) && ok;
-    text_puts(&answers->text, "]}");
+    text_puts(&answers->text, "]");
     return ok;
 }
 
@@ -158,8 +195,10 @@ static void answer(struct request *request, bool explain)
         respond_error(request, &err);
     else if (answers.exposures && !explain)
         track(request, &answers);
-    else
+    else {
+        text_puts(&answers.text, "}");
         respond_written(request, MHD_HTTP_OK, &answers.text);
+    }
     text_release(&answers.text);
     json_decref(answers.exposures);
     json_decref(body);

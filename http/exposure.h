@@ -8,7 +8,8 @@
 #include "core/experiment.h"
 
 /* An exposure of the customer to the variant, for uplift_events_submit. `attributes`: an object, or
- * NULL. New reference, which borrows nothing but the attributes. */
+ * NULL; where they are longer than an event's may be, only the experiment's segments are kept. New
+ * reference, which borrows nothing but the attributes. */
 json_t *exposure_event(const struct experiment *experiment, const char *customer, int variant,
                        json_t *attributes);
 

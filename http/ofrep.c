@@ -110,40 +110,49 @@ static bool read_asked(struct request *request, struct asked *asked)
 /* --- the answer ----------------------------------------------------------------------------- */
 
 /* How a decision is told: by which word, and whether it is for the variant, so that the variant is
- * named. Who gets the control because nothing applies is shown no variant. */
-static const struct said {
+ * named. Who gets the control because nothing applies is shown no variant. A switch, so that a
+ * reason which is not told is one that the compiler warns of. */
+struct said {
     const char *reason;
     bool names_variant;
-} said_of[] = {
-    [ASSIGN_ASSIGNED] = {"SPLIT", true},           [ASSIGN_STICKY] = {"SPLIT", true},
-    [ASSIGN_CONSENT] = {"DEFAULT", false},         [ASSIGN_OVERRIDE] = {"TARGETING_MATCH", true},
-    [ASSIGN_NOT_RUNNING] = {"DISABLED", false},    [ASSIGN_PAUSED] = {"DISABLED", false},
-    [ASSIGN_STOPPED] = {"DISABLED", false},        [ASSIGN_WINNER] = {"TARGETING_MATCH", true},
-    [ASSIGN_HOLDOUT] = {"DEFAULT", false},         [ASSIGN_PREREQUISITE] = {"DEFAULT", false},
-    [ASSIGN_FORCED] = {"TARGETING_MATCH", true},   [ASSIGN_NOT_IN_LAYER] = {"DEFAULT", false},
-    [ASSIGN_NOT_IN_AUDIENCE] = {"DEFAULT", false}, [ASSIGN_NOT_IN_TRAFFIC] = {"DEFAULT", false},
 };
 
-/* How many reasons there are: a new one does not compile until it stands in the table. */
-enum {
-#define REASON(name, word) COUNTED_##name,
-#include "core/assign.def"
-#undef REASON
-    REASONS
-};
-_Static_assert(sizeof said_of / sizeof *said_of == REASONS, "a reason is told in no word of OFREP");
+static struct said said_of(enum assign_reason reason)
+{
+    switch (reason) {
+    case ASSIGN_ASSIGNED:
+    case ASSIGN_STICKY:
+        return (struct said){"SPLIT", true};
+    case ASSIGN_OVERRIDE:
+    case ASSIGN_FORCED:
+    case ASSIGN_WINNER:
+        return (struct said){"TARGETING_MATCH", true};
+    case ASSIGN_NOT_RUNNING:
+    case ASSIGN_PAUSED:
+    case ASSIGN_STOPPED:
+        return (struct said){"DISABLED", false};
+    case ASSIGN_CONSENT:
+    case ASSIGN_HOLDOUT:
+    case ASSIGN_PREREQUISITE:
+    case ASSIGN_NOT_IN_LAYER:
+    case ASSIGN_NOT_IN_AUDIENCE:
+    case ASSIGN_NOT_IN_TRAFFIC:
+        break;
+    }
+    return (struct said){"DEFAULT", false};
+}
 
 static const char *reason_word(const struct experiment *experiment, enum assign_reason reason)
 {
     /* A winner that everyone gets is a plain value. */
-    return reason == ASSIGN_WINNER && !experiment->audience ? "STATIC" : said_of[reason].reason;
+    return reason == ASSIGN_WINNER && !experiment->audience ? "STATIC" : said_of(reason).reason;
 }
 
 static void write_value(const struct experiment *experiment, struct assignment decision,
                         struct text *out)
 {
     const struct variant *variant = &experiment->variants[decision.variant];
-    if (said_of[decision.reason].names_variant) {
+    if (said_of(decision.reason).names_variant) {
         text_add(out, variant->said.ptr, variant->said.len);
         return;
     }
@@ -322,12 +331,11 @@ static void respond_flags(struct request *request, const struct text *answer)
 {
     unsigned char digest[16];
     char etag[40] = "\"";
-    const char *match = request_header(request, "If-None-Match");
     crypto_generichash(digest, sizeof digest, (const unsigned char *)answer->ptr, answer->len, NULL,
                        0);
     sodium_bin2hex(etag + 1, 33, digest, sizeof digest);
     memcpy(etag + 33, "\"", 2);
-    bool same = match && strcmp(match, etag) == 0;
+    bool same = request_has(request, etag);
     respond_text(request, same ? MHD_HTTP_NOT_MODIFIED : MHD_HTTP_OK, "application/json",
                  same ? "" : answer->ptr, same ? 0 : answer->len, "ETag", etag);
 }

@@ -89,7 +89,6 @@ static void etag_of(const char *text, char etag[40])
 /* Results that are the same as those which the client has are not sent once more. */
 static void respond_results(struct request *request, const json_t *found)
 {
-    const char *match = request_header(request, "If-None-Match");
     char etag[40];
     struct text text;
     text_init(&text, UINT32_MAX);
@@ -97,7 +96,7 @@ static void respond_results(struct request *request, const json_t *found)
     folded_write(&w, NULL, found);
     must(!text.failed);
     etag_of(text.ptr, etag);
-    if (match && strcmp(match, etag) == 0)
+    if (request_has(request, etag))
         respond_text(request, MHD_HTTP_NOT_MODIFIED, "application/json", "", 0, "ETag", etag);
     else
         respond_written_tagged(request, MHD_HTTP_OK, &text, etag);

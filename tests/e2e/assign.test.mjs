@@ -157,3 +157,28 @@ test('a client that sends slowly does not hold others up', async () => {
   assert.equal(answer.status, 200);
   slow.destroy();
 });
+
+test('an exposure that is not recorded is told, one whose attributes are too long is recorded without them', async () => {
+  await post('/v1/experiments', { key: 'cut', variants: [{ key: 'a' }, { key: 'b' }], segments: ['country'] });
+  await post('/v1/experiments/cut/start');
+  const assign = async (customer, attributes) => {
+    const answer = await fetch(`http://127.0.0.1:${port}/v1/assign`, {
+      method: 'POST', headers: { Authorization: `Bearer ${key}` }, body: JSON.stringify({ customer, attributes, experiments: ['cut'], track: true }),
+    });
+    assert.equal(answer.status, 200);
+    return answer.json();
+  };
+  const events = async (customer) => {
+    const answer = await fetch(`http://127.0.0.1:${port}/v1/customers/${customer}`, { headers: { Authorization: `Bearer ${key}` } });
+    return answer.ok ? (await answer.json()).events : [];
+  };
+  const long = 'x'.repeat(9000);
+  assert.deepEqual(Object.keys(await assign('long', { country: 'DE', long })), ['assignments']);
+  assert.deepEqual((await events('long')).map((event) => event.attributes), [{ country: 'DE' }]);
+  const told = await assign('longer', { country: long });
+  assert.equal(told.assignments[0].in_experiment, true);
+  assert.equal(told.unrecorded.length, 1);
+  assert.equal(told.unrecorded[0].experiment, 'cut');
+  assert.match(told.unrecorded[0].error, /^attributes: are longer/);
+  assert.deepEqual(await events('longer'), []);
+});
