@@ -90,6 +90,19 @@ static void test_interaction__strata_hold_time_apart(void **state)
     assert_true(two.p_value == 1);
 }
 
+/* By hand: interactions of 0.1 among 1,000 customers and 0.4 among 4,000 are 0.34 together. */
+static void test_interaction__strata_weigh_by_their_customers(void **state)
+{
+    (void)state;
+    const double n[2][4] = {{250, 250, 250, 250}, {1000, 1000, 1000, 1000}},
+                 sum[2][4] = {{50, 50, 50, 75}, {200, 200, 200, 600}};
+    struct interaction_cells strata[2] = {shares(n[0], sum[0]), shares(n[1], sum[1])};
+    struct interaction got = interaction_of(strata, 2, 0.05);
+    double small = (3 * 0.16 + 0.21) / 250, large = (3 * 0.16 + 0.24) / 1000;
+    near("estimate", got.estimate, 0.34, 1e-12, 0);
+    near("se", got.se, sqrt(0.04 * small + 0.64 * large), 1e-12, 0);
+}
+
 /* A stratum without units of a cell is put to its neighbour: nothing of it is lost. */
 static void test_interaction__merges_thin_strata(void **state)
 {
@@ -131,6 +144,7 @@ int main(void)
         cmocka_unit_test(test_interaction__by_hand),
         cmocka_unit_test(test_interaction__means_and_ratios),
         cmocka_unit_test(test_interaction__strata_hold_time_apart),
+        cmocka_unit_test(test_interaction__strata_weigh_by_their_customers),
         cmocka_unit_test(test_interaction__merges_thin_strata),
         cmocka_unit_test(test_interaction__says_nothing_of_few),
     };
