@@ -472,7 +472,7 @@ static void assert_health(const char *key, const char *status, const char *text)
 static size_t waiting(void)
 {
     struct error err = {0};
-    json_t *all = webhook_deliveries(uplift, 0, 100, false, &err);
+    json_t *all = webhook_deliveries(uplift, "", 100, false, &err);
     size_t count = json_array_size(json_object_get(all, "deliveries"));
     json_decref(all);
     return count;
