@@ -113,14 +113,14 @@ static bool take(const struct options *options, const struct option_row *row, co
     return false;
 }
 
-/* "min-days" → the value of UPLIFT_MIN_DAYS, or NULL. */
+/* "min-days" → the value of UPLIFT_MIN_DAYS, or NULL where it is empty or blank. */
 static const char *variable(const char *name, char shown[64])
 {
     size_t used = (size_t)snprintf(shown, 64, "UPLIFT_%s", name);
     for (size_t i = 0; i < used && i < 63; i++)
         shown[i] = shown[i] == '-' ? '_' : (char)toupper((unsigned char)shown[i]);
     const char *value = getenv(shown);
-    return value && *value ? value : NULL;
+    return value && value[strspn(value, " ")] ? value : NULL;
 }
 
 /* Words of the environment that options point at, for as long as the process lives. */

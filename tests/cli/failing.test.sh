@@ -44,4 +44,7 @@ tap_none "a store that is no store is something wrong that was found" \
     # shellcheck disable=SC2086
     wrong 1 '' $command --data "$work/data"
   done)"
+
+tap_none "a variable of blanks is none" \
+  "$(UPLIFT_DATA='  ' "$uplift" check 2>&1 </dev/null | grep -q -e '--data' || echo "it was taken")"
 tap_done
