@@ -112,7 +112,7 @@ static bool answer_all(const struct question *q, struct answers *answers, struct
 
 struct tracking {
     struct request *request;
-    json_t *exposures; /* as submitted */
+    json_t *experiments; /* of the exposures, in their order; of nobody else */
 };
 
 /* What was not recorded, and why: a decision is never held back for it, and never told as if its
@@ -124,10 +124,9 @@ static void say_unrecorded(const struct tracking *tracking, json_t *rejected)
     json_array_foreach(rejected, i, row)
     {
         json_int_t index = json_integer_value(json_object_get(row, "index"));
-        json_t *event = json_array_get(tracking->exposures, (size_t)index);
         json_array_append_new(list, json_pack("{s:O, s:O}", "experiment",
-                                              json_object_get(event, "experiment"), "error",
-                                              json_object_get(row, "error")));
+                                              json_array_get(tracking->experiments, (size_t)index),
+                                              "error", json_object_get(row, "error")));
     }
     if (json_array_size(list) > 0) {
         char *written = json_text(list);
@@ -145,9 +144,21 @@ static void recorded(void *data, json_t *answer, const struct error *err)
     say_unrecorded(tracking, json_object_get(answer, "rejected"));
     text_puts(&request->written, "}");
     json_decref(answer);
-    json_decref(tracking->exposures);
+    json_decref(tracking->experiments);
     free(tracking);
     respond_later(request, MHD_HTTP_OK, NULL, err);
+}
+
+/* Copies: the writer lets go of them, and counts of references are not to be changed by two
+ * threads.
+ */
+static json_t *experiments_of(const json_t *exposures)
+{
+    json_t *keys = json_array(), *event;
+    size_t i;
+    json_array_foreach(exposures, i, event) json_array_append_new(
+        keys, json_string(json_string_value(json_object_get(event, "experiment"))));
+    return keys;
 }
 
 /* The answer waits in the request until the exposures are on disk. */
@@ -157,7 +168,7 @@ static void track(struct request *request, struct answers *answers)
     if (!respond_suspend(request))
         return;
     struct tracking *tracking = xmalloc(sizeof *tracking);
-    *tracking = (struct tracking){request, json_incref(answers->exposures)};
+    *tracking = (struct tracking){request, experiments_of(answers->exposures)};
     request->written = answers->text;
     text_init(&answers->text, 0);
     if (!uplift_events_submit(request->uplift, answers->exposures, recorded, tracking, &err))
