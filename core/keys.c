@@ -504,6 +504,16 @@ bool keys_verify(struct uplift *uplift, struct slice secret, struct key_info *in
     return found;
 }
 
+bool keys_known(struct uplift *uplift, const char *id)
+{
+    pthread_rwlock_rdlock(&uplift->keys->lock);
+    const struct key_row *row = uplift->keys->first;
+    while (row && strcmp(row->info.id, id) != 0)
+        row = row->next;
+    pthread_rwlock_unlock(&uplift->keys->lock);
+    return row != NULL;
+}
+
 size_t keys_count(struct uplift *uplift)
 {
     pthread_rwlock_rdlock(&uplift->keys->lock);

@@ -55,6 +55,9 @@ bool keys_revoke(struct uplift *uplift, const char *id, struct error *err);
 json_t *keys_list(struct uplift *uplift, struct error *err);
 /* Whether the secret is a key's that was not revoked, or its previous one in its time. */
 bool keys_verify(struct uplift *uplift, struct slice secret, struct key_info *info);
+/* Whether there is a key of this id that was not revoked, for what goes on after it was verified.
+ */
+bool keys_known(struct uplift *uplift, const char *id);
 /* Writes the last uses that are known only in memory: for the housekeeper; uplift_close does it
  * too. Not from the writer thread. */
 bool keys_save(struct uplift *uplift, struct error *err);

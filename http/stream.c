@@ -20,6 +20,7 @@
 struct stream {
     struct streams *streams;
     struct MHD_Connection *connection;
+    char key[KEY_ID_MAX];                                 /* of who follows: set at start */
     bool asleep;                                          /* lock */
     long long told;                                       /* lock; when it last said something */
     char *(*say)(struct uplift *uplift, uint64_t served); /* NULL: a stream for people */
@@ -199,8 +200,9 @@ static ssize_t read_stream(void *data, uint64_t position, char *buffer, size_t m
     (void)position;
     if (stream->sent == stream->len) {
         struct moment now = moment_now(streams->uplift);
+        bool known_key = keys_known(streams->uplift, stream->key);
         pthread_mutex_lock(&streams->lock);
-        bool ending = streams->ending, news = has_news(stream, now);
+        bool ending = streams->ending || !known_key, news = has_news(stream, now);
         uint64_t known = stream->catalog;
         if (!ending && !news) {
             stream->asleep = true;
@@ -261,6 +263,7 @@ static bool join(struct streams *streams, struct stream *stream)
 static void begin(struct request *request, struct stream *stream)
 {
     stream->connection = request->connection;
+    snprintf(stream->key, sizeof stream->key, "%s", request->key.id);
     stream->told = watch_now();
     if (join(stream->streams, stream)) {
         respond_reader(request, "text/event-stream", read_stream, free_stream, stream);

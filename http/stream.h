@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Server-sent events: GET /v1/stream says to people what changed, by name and version, and the page
  * then asks for it; the streams of SDKs say that what customers get has changed. A stream sleeps
- * between its events and holds no thread. Any thread. */
+ * between its events and holds no thread. It ends when its key is revoked: before it says anything
+ * more, a heartbeat later at most. Any thread. */
 #ifndef UPLIFT_HTTP_STREAM_H
 #define UPLIFT_HTTP_STREAM_H
 

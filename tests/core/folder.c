@@ -33,3 +33,29 @@ bool folder_settled(struct uplift *uplift)
         usleep(5000);
     return atomic_load(&uplift->rebuild.running) == 0;
 }
+
+static int64_t still_now(void *data)
+{
+    (void)data;
+    return INT64_C(1790000000000);
+}
+
+int place_setup(void **state)
+{
+    struct error err = {0};
+    struct place *place = xcalloc(1, sizeof *place);
+    *state = place;
+    if (!folder_make(place->folder))
+        return -1;
+    place->uplift = uplift_open(place->folder, &(struct clock){.now = still_now}, &err);
+    return place->uplift ? 0 : -1;
+}
+
+int place_teardown(void **state)
+{
+    struct place *place = *state;
+    uplift_close(&place->uplift);
+    bool removed = folder_remove(place->folder);
+    free(place);
+    return removed ? 0 : -1;
+}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A folder for a store that lives as long as a test, and waiting until the store is at rest. */
+/* A folder for a store that lives as long as a test, an application opened in one, and waiting
+ * until the store is at rest. */
 #ifndef UPLIFT_TESTS_CORE_FOLDER_H
 #define UPLIFT_TESTS_CORE_FOLDER_H
 
@@ -15,5 +16,14 @@ bool folder_remove(const char *folder);
 struct uplift;
 /* Waits until nothing is counted anew any more; false where that does not come. */
 bool folder_settled(struct uplift *uplift);
+
+/* For tests that want an open application and no time: its clock stands still. Set-up and tear-down
+ * of cmocka, with the place as state. */
+struct place {
+    char folder[FOLDER_MAX];
+    struct uplift *uplift;
+};
+int place_setup(void **state);
+int place_teardown(void **state);
 
 #endif

@@ -17,37 +17,6 @@
 
 static const struct definition_change anyhow = {.who = "test", .at = -1};
 
-static int64_t fixed_now(void *data)
-{
-    (void)data;
-    return INT64_C(1790000000000);
-}
-
-struct place {
-    char folder[FOLDER_MAX];
-    struct uplift *uplift;
-};
-
-static int setup(void **state)
-{
-    struct error err = {0};
-    struct place *place = xcalloc(1, sizeof *place);
-    if (!folder_make(place->folder))
-        return -1;
-    place->uplift = uplift_open(place->folder, &(struct clock){.now = fixed_now}, &err);
-    *state = place;
-    return place->uplift ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    struct place *place = *state;
-    uplift_close(&place->uplift);
-    bool removed = folder_remove(place->folder);
-    free(place);
-    return removed ? 0 : -1;
-}
-
 static void create(struct uplift *uplift, const char *key, const char *layer, double from,
                    double to)
 {
@@ -135,8 +104,9 @@ static void test_layers__come_in_pages(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_layers__show_who_holds_what, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_layers__come_in_pages, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_layers__show_who_holds_what, place_setup,
+                                        place_teardown),
+        cmocka_unit_test_setup_teardown(test_layers__come_in_pages, place_setup, place_teardown),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests_name("layers", tests, NULL, NULL);

@@ -21,41 +21,10 @@
 static const struct definition_change anyhow = {.who = "test", .at = -1};
 static uint32_t seed;
 
-static int64_t fixed_now(void *data)
-{
-    (void)data;
-    return INT64_C(1790000000000);
-}
-
 static uint32_t draw(uint32_t below)
 {
     seed = seed * 1664525u + 1013904223u;
     return (seed >> 8) % below;
-}
-
-struct place {
-    char folder[FOLDER_MAX];
-    struct uplift *uplift;
-};
-
-static int setup(void **state)
-{
-    struct error err = {0};
-    struct place *place = xcalloc(1, sizeof *place);
-    if (!folder_make(place->folder))
-        return -1;
-    place->uplift = uplift_open(place->folder, &(struct clock){.now = fixed_now}, &err);
-    *state = place;
-    return place->uplift ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    struct place *place = *state;
-    uplift_close(&place->uplift);
-    bool removed = folder_remove(place->folder);
-    free(place);
-    return removed ? 0 : -1;
 }
 
 static void assert_said(struct error *err, json_t *answer, const char *expected)
@@ -259,7 +228,7 @@ static void test_prerequisite__random_changes_leave_it_whole(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, place_setup, place_teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_prerequisite__must_be_there_and_clear),
         TEST(test_prerequisite__is_not_taken_away),

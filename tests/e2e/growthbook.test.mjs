@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { lane, pause, serve, until } from './serving.mjs';
+import { define, lane, pause, serve, until } from './serving.mjs';
 
 const folder = mkdtempSync(join(tmpdir(), 'uplift-growthbook-'));
 let server, client, service;
@@ -129,6 +129,22 @@ test('the stream carries the payload on one line, when it has changed', async ()
 });
 
 const evaluate = async (body) => (await bare('POST', `/api/eval/${client}`, body)).json;
+
+test('a stream ends with its key: what is said later is not said to it', async () => {
+  const own = await serve(join(folder, 'streams'));
+  const made = async (body) => (await own.ask('POST', '/v1/keys', body)).json;
+  const client = await made({ kind: 'client' }), viewer = await made({ kind: 'admin', role: 'viewer' });
+  const paths = [`/sub/${client.key}`, `/ofrep/v1/stream/${client.key}`, `/v1/stream?key=${viewer.key}`];
+  const streams = await Promise.all(paths.map(async (path) => {
+    const answer = await fetch(own.url + path, { signal: AbortSignal.timeout(30_000) });
+    assert.equal(answer.status, 200, path);
+    return { path, text: answer.text() };
+  }));
+  for (const { id } of [client, viewer]) assert.equal((await own.ask('DELETE', `/v1/keys/${id}`)).status, 204);
+  await define(own);
+  for (const { path, text } of streams) assert.doesNotMatch(await text, /^data:/m, path.split(/[?]|sdk/)[0]);
+  assert.deepEqual(await own.stop(), [0, null]);
+});
 
 test('remote evaluation: only what this customer gets, and the tracks of what counts', async () => {
   await start({ key: 'aimed', audience: { country: 'DE' }, overrides: { qa: 'b' }, variants: [{ key: 'a', value: 1 }, { key: 'b', value: 2 }] });
