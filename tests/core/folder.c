@@ -40,22 +40,22 @@ static int64_t still_now(void *data)
     return INT64_C(1790000000000);
 }
 
-int place_setup(void **state)
+int opened_setup(void **state)
 {
     struct error err = {0};
-    struct place *place = xcalloc(1, sizeof *place);
-    *state = place;
-    if (!folder_make(place->folder))
+    struct opened *opened = xcalloc(1, sizeof *opened);
+    *state = opened;
+    if (!folder_make(opened->folder))
         return -1;
-    place->uplift = uplift_open(place->folder, &(struct clock){.now = still_now}, &err);
-    return place->uplift ? 0 : -1;
+    opened->uplift = uplift_open(opened->folder, &(struct clock){.now = still_now}, &err);
+    return opened->uplift ? 0 : -1;
 }
 
-int place_teardown(void **state)
+int opened_teardown(void **state)
 {
-    struct place *place = *state;
-    uplift_close(&place->uplift);
-    bool removed = folder_remove(place->folder);
-    free(place);
+    struct opened *opened = *state;
+    uplift_close(&opened->uplift);
+    bool removed = folder_remove(opened->folder);
+    free(opened);
     return removed ? 0 : -1;
 }

@@ -18,12 +18,12 @@ struct uplift;
 bool folder_settled(struct uplift *uplift);
 
 /* For tests that want an open application and no time: its clock stands still. Set-up and tear-down
- * of cmocka, with the place as state. */
-struct place {
+ * of cmocka, with what was opened as state. */
+struct opened {
     char folder[FOLDER_MAX];
     struct uplift *uplift;
 };
-int place_setup(void **state);
-int place_teardown(void **state);
+int opened_setup(void **state);
+int opened_teardown(void **state);
 
 #endif

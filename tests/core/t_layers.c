@@ -61,7 +61,7 @@ static void assert_layer(struct uplift *uplift, const char *key, const char *exp
 
 static void test_layers__show_who_holds_what(void **state)
 {
-    struct uplift *uplift = ((struct place *)*state)->uplift;
+    struct uplift *uplift = ((struct opened *)*state)->uplift;
     create(uplift, "late", "l", 0.5, 0.75);
     create(uplift, "early", "l", 0.125, 0.25);
     create(uplift, "wide", "l", 0, 1);
@@ -83,7 +83,7 @@ static void test_layers__show_who_holds_what(void **state)
 
 static void test_layers__come_in_pages(void **state)
 {
-    struct uplift *uplift = ((struct place *)*state)->uplift;
+    struct uplift *uplift = ((struct opened *)*state)->uplift;
     struct error err = {0};
     create(uplift, "x", "b", 0, 1);
     create(uplift, "y", "a", 0, 1);
@@ -104,9 +104,9 @@ static void test_layers__come_in_pages(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_layers__show_who_holds_what, place_setup,
-                                        place_teardown),
-        cmocka_unit_test_setup_teardown(test_layers__come_in_pages, place_setup, place_teardown),
+        cmocka_unit_test_setup_teardown(test_layers__show_who_holds_what, opened_setup,
+                                        opened_teardown),
+        cmocka_unit_test_setup_teardown(test_layers__come_in_pages, opened_setup, opened_teardown),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests_name("layers", tests, NULL, NULL);

@@ -77,7 +77,7 @@ static void step(struct uplift *uplift, const char *key, enum experiment_step wh
 
 static void test_prerequisite__must_be_there_and_clear(void **state)
 {
-    struct uplift *uplift = ((struct place *)*state)->uplift;
+    struct uplift *uplift = ((struct opened *)*state)->uplift;
     create(uplift, "p", "[true, true, false]", "[]", "");
     create(uplift, "o", "[{\"x\": 1}, {\"x\": 1.0}, {\"$x\": 1}]", "[]", "");
     create(uplift, "x", "[]", NEEDS("none", "\"a\""),
@@ -103,7 +103,7 @@ static void test_prerequisite__must_be_there_and_clear(void **state)
 
 static void test_prerequisite__is_not_taken_away(void **state)
 {
-    struct uplift *uplift = ((struct place *)*state)->uplift;
+    struct uplift *uplift = ((struct opened *)*state)->uplift;
     struct error err = {0};
     char line[ERROR_LINE_MAX];
     create(uplift, "p", "[]", "[]", "");
@@ -133,7 +133,7 @@ static void test_prerequisite__is_not_taken_away(void **state)
 
 static void test_prerequisite__leads_in_no_circle_and_not_far(void **state)
 {
-    struct uplift *uplift = ((struct place *)*state)->uplift;
+    struct uplift *uplift = ((struct opened *)*state)->uplift;
     char key[16], needs[64];
     create(uplift, "e0", "[]", "[]", "");
     create(uplift, "e1", "[]", NEEDS("e0", "\"a\""), "");
@@ -207,7 +207,7 @@ static bool change_at_random(struct uplift *uplift)
 
 static void test_prerequisite__random_changes_leave_it_whole(void **state)
 {
-    struct uplift *uplift = ((struct place *)*state)->uplift;
+    struct uplift *uplift = ((struct opened *)*state)->uplift;
     int taken = 0, steps = 600;
     size_t most = 0;
     seed = 3;
@@ -228,7 +228,7 @@ static void test_prerequisite__random_changes_leave_it_whole(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, place_setup, place_teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, opened_setup, opened_teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_prerequisite__must_be_there_and_clear),
         TEST(test_prerequisite__is_not_taken_away),
